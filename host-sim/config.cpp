@@ -1,0 +1,252 @@
+#include "config.h"
+
+#include <confuse.h>
+#include <strings.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "log.h"
+
+namespace hostsim {
+namespace {
+
+// libconfuse hands its error function no context of ours.
+std::string* errors = nullptr;
+
+void OnError(cfg_t* cfg, const char* format, va_list args) {
+  char text[512];
+  std::vsnprintf(text, sizeof text, format, args);
+  std::string line = cfg && cfg->filename ? cfg->filename : "configuration";
+  if (cfg && cfg->line > 0) line += ":" + std::to_string(cfg->line);
+  *errors += line + ": " + text + "\n";
+}
+
+long LastInt(cfg_opt_t* opt) {
+  return cfg_opt_getnint(opt, cfg_opt_size(opt) - 1);
+}
+const char* LastString(cfg_opt_t* opt) {
+  return cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
+}
+
+int CheckRange(cfg_t* cfg, cfg_opt_t* opt, long low, long high) {
+  const long value = LastInt(opt);
+  if (value >= low && value <= high) return 0;
+  cfg_error(cfg, "%s = %ld is out of range: %ld to %ld are allowed",
+            cfg_opt_name(opt), value, low, high);
+  return -1;
+}
+
+template <long kLow, long kHigh>
+int CheckInt(cfg_t* cfg, cfg_opt_t* opt) {
+  return CheckRange(cfg, opt, kLow, kHigh);
+}
+
+int CheckStackSize(cfg_t* cfg, cfg_opt_t* opt) {
+  if (ParseSizeKib(LastString(opt))) return 0;
+  cfg_error(cfg,
+            "%s = \"%s\" is not a size: bytes, or a number with K or M, up to "
+            "1024M",
+            cfg_opt_name(opt), LastString(opt));
+  return -1;
+}
+
+int CheckLevel(cfg_t* cfg, cfg_opt_t* opt) {
+  if (LogLevelFromName(LastString(opt)) >= 0) return 0;
+  cfg_error(cfg,
+            "%s = \"%s\" is not a level: error, warning, notice, info or debug",
+            cfg_opt_name(opt), LastString(opt));
+  return -1;
+}
+
+int CheckReturns(cfg_t* cfg, cfg_opt_t* opt) {
+  const char* text = LastString(opt);
+  if (strcasecmp(text, "job") == 0 || strcasecmp(text, "results") == 0)
+    return 0;
+  cfg_error(cfg, "%s = \"%s\" must be \"job\" or \"results\"",
+            cfg_opt_name(opt), text);
+  return -1;
+}
+
+int CheckNotEmpty(cfg_t* cfg, cfg_opt_t* opt) {
+  if (*LastString(opt) != '\0') return 0;
+  cfg_error(cfg, "%s is empty", cfg_opt_name(opt));
+  return -1;
+}
+
+int CheckPool(cfg_t* cfg, cfg_opt_t* opt) {
+  cfg_t* section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+  const std::string name = cfg_title(section) ? cfg_title(section) : "";
+  bool good = !name.empty() && name.size() <= 64;
+  for (const char c : name)
+    good = good && (std::isalnum(static_cast<unsigned char>(c)) ||
+                    std::strchr("_-.", c) != nullptr);
+  if (good) return 0;
+  cfg_error(cfg,
+            "ThreadPool \"%s\": a pool's name is 1 to 64 letters, digits, '_', "
+            "'-' or '.'",
+            name.c_str());
+  return -1;
+}
+
+int CheckScript(cfg_t* cfg, cfg_opt_t* opt) {
+  cfg_t* section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+  if (cfg_size(section, "Source") > 0 && cfg_getstr(section, "Source"))
+    return 0;
+  cfg_error(cfg, "Script \"%s\" has no Source", cfg_title(section));
+  return -1;
+}
+
+struct CfgFree {
+  void operator()(cfg_t* cfg) const { cfg_free(cfg); }
+};
+using CfgPtr = std::unique_ptr<cfg_t, CfgFree>;
+
+// A new kind of section is a row here, a field of Config and a line in Take().
+CfgPtr MakeParser() {
+  static cfg_opt_t plugin[] = {CFG_STR("Path", nullptr, CFGF_NODEFAULT),
+                               CFG_STR("Completion_Returns", "job", CFGF_NONE),
+                               CFG_END()};
+  static cfg_opt_t pool[] = {CFG_INT("Concurrency", -1, CFGF_NODEFAULT),
+                             CFG_INT("Backlog", -1, CFGF_NODEFAULT),
+                             CFG_STR("Stack_Size", nullptr, CFGF_NODEFAULT),
+                             CFG_END()};
+  static cfg_opt_t loop[] = {CFG_INT("Concurrency", 1, CFGF_NONE), CFG_END()};
+  static cfg_opt_t script[] = {CFG_STR("Source", nullptr, CFGF_NODEFAULT),
+                               CFG_END()};
+  constexpr cfg_flag_t kNamed = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+  static cfg_opt_t lua[] = {CFG_INT("Max_States", 16, CFGF_NONE),
+                            CFG_SEC("Script", script, kNamed), CFG_END()};
+  static cfg_opt_t log[] = {CFG_STR("Level", "info", CFGF_NONE),
+                            CFG_STR("File", nullptr, CFGF_NODEFAULT),
+                            CFG_END()};
+  static cfg_opt_t root[] = {CFG_SEC("Plugin", plugin, kNamed),
+                             CFG_SEC("ThreadPool", pool, kNamed),
+                             CFG_SEC("EventLoop", loop, CFGF_NONE),
+                             CFG_SEC("Lua", lua, CFGF_NONE),
+                             CFG_SEC("Log", log, CFGF_NONE),
+                             CFG_INT("Shutdown_Timeout", 10, CFGF_NONE),
+                             CFG_END()};
+  CfgPtr cfg(cfg_init(root, CFGF_NOCASE));
+  cfg_set_error_function(cfg.get(), OnError);
+  const auto check = [&](const char* key, cfg_validate_callback_t function) {
+    cfg_set_validate_func(cfg.get(), key, function);
+  };
+  check("Plugin|Path", CheckNotEmpty);
+  check("Plugin|Completion_Returns", CheckReturns);
+  check("ThreadPool", CheckPool);
+  check("ThreadPool|Concurrency", CheckInt<0, 1024>);
+  check("ThreadPool|Backlog", CheckInt<0, 1'000'000'000>);
+  check("ThreadPool|Stack_Size", CheckStackSize);
+  check("EventLoop|Concurrency", CheckInt<1, 64>);
+  check("Lua|Max_States", CheckInt<1, 100'000>);
+  check("Lua|Script", CheckScript);
+  check("Lua|Script|Source", CheckNotEmpty);
+  check("Log|Level", CheckLevel);
+  check("Log|File", CheckNotEmpty);
+  check("Shutdown_Timeout", CheckInt<0, 86'400>);
+  return cfg;
+}
+
+std::uint32_t OptionalInt(cfg_t* section, const char* key) {
+  return cfg_size(section, key) > 0
+             ? static_cast<std::uint32_t>(cfg_getint(section, key))
+             : MSYS_UNSET;
+}
+
+const char* OptionalString(cfg_t* section, const char* key) {
+  return cfg_size(section, key) > 0 ? cfg_getstr(section, key) : nullptr;
+}
+
+PoolConfig TakePool(cfg_t* section) {
+  PoolConfig pool;
+  pool.name = cfg_title(section);
+  pool.concurrency = OptionalInt(section, "Concurrency");
+  pool.backlog = OptionalInt(section, "Backlog");
+  if (const char* size = OptionalString(section, "Stack_Size"))
+    pool.stack_size_kib = ParseSizeKib(size).value_or(MSYS_UNSET);
+  return pool;
+}
+
+std::optional<Config> Take(cfg_t* cfg, const std::filesystem::path& file) {
+  const auto base = std::filesystem::absolute(file).parent_path();
+  Config config;
+  config.file = file;
+  if (cfg_size(cfg, "Plugin") > 1) {
+    cfg_error(cfg, "more than one Plugin; host-sim loads one");
+    return std::nullopt;
+  }
+  if (cfg_t* plugin = cfg_getnsec(cfg, "Plugin", 0)) {
+    if (const char* path = OptionalString(plugin, "Path"))
+      config.plugin_path = base / path;
+    if (strcasecmp(cfg_getstr(plugin, "Completion_Returns"), "results") == 0)
+      config.completion_returns = MSYS_COMPLETION_RETURNS_RESULTS;
+  }
+  for (unsigned i = 0; i < cfg_size(cfg, "ThreadPool"); ++i)
+    config.pools.push_back(TakePool(cfg_getnsec(cfg, "ThreadPool", i)));
+  config.loops = static_cast<std::uint32_t>(
+      cfg_getint(cfg_getsec(cfg, "EventLoop"), "Concurrency"));
+  cfg_t* lua = cfg_getsec(cfg, "Lua");
+  config.max_states = static_cast<std::uint32_t>(cfg_getint(lua, "Max_States"));
+  for (unsigned i = 0; i < cfg_size(lua, "Script"); ++i) {
+    cfg_t* script = cfg_getnsec(lua, "Script", i);
+    config.scripts.push_back(
+        {cfg_title(script), base / cfg_getstr(script, "Source")});
+  }
+  cfg_t* log = cfg_getsec(cfg, "Log");
+  config.log_level = LogLevelFromName(cfg_getstr(log, "Level"));
+  if (const char* path = OptionalString(log, "File"))
+    config.log_file = base / path;
+  config.shutdown_timeout_s =
+      static_cast<std::uint32_t>(cfg_getint(cfg, "Shutdown_Timeout"));
+  return config;
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> ParseSizeKib(const std::string& text) {
+  if (text.empty() || !std::isdigit(static_cast<unsigned char>(text[0])))
+    return std::nullopt;
+  errno = 0;
+  char* end = nullptr;
+  const unsigned long long number = std::strtoull(text.c_str(), &end, 10);
+  unsigned long long unit = 1;
+  if (*end == 'k' || *end == 'K') unit = 1024;
+  if (*end == 'm' || *end == 'M') unit = 1024 * 1024;
+  if (unit != 1) ++end;
+  constexpr unsigned long long kMost = 1024ull * 1024 * 1024;
+  if (*end != '\0' || errno != 0 || number > kMost / unit) return std::nullopt;
+  return static_cast<std::uint32_t>((number * unit + 1023) / 1024);
+}
+
+std::optional<Config> ReadConfig(const std::filesystem::path& file,
+                                 std::string* error) {
+  error->clear();
+  errors = error;
+  // Opened here, since cfg_parse() would search and expand the name.
+  std::unique_ptr<FILE, int (*)(FILE*)> in(std::fopen(file.c_str(), "r"),
+                                           std::fclose);
+  std::error_code ignored;
+  if (!in || std::filesystem::is_directory(file, ignored)) {
+    *error = file.string() + ": cannot read the configuration: " +
+             strerror(in ? EISDIR : errno) + "\n";
+    return std::nullopt;
+  }
+  const CfgPtr cfg = MakeParser();
+  cfg->filename = strdup(file.c_str());  // cfg_free() frees it
+  if (cfg_parse_fp(cfg.get(), in.get()) != CFG_SUCCESS) {
+    if (error->empty())
+      *error =
+          file.string() + ":" + std::to_string(cfg->line) + ": syntax error\n";
+    return std::nullopt;
+  }
+  cfg->line = 0;  // what follows is about the file as a whole
+  return Take(cfg.get(), file);
+}
+
+}  // namespace hostsim

@@ -1,0 +1,274 @@
+#include "host.h"
+
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include "log.h"
+#include "thread_check.h"
+
+namespace hostsim {
+namespace {
+
+// How long a cancelled session may take for validate_dealloc, and its
+// cancellation for its way through the loops.
+constexpr std::chrono::seconds kCancelGrace{2};
+
+// For the second signal: works while the main thread waits in the plugin.
+extern "C" void ExitAtOnce(int signal) {
+  static const char text[] = "host-sim: second signal, exiting at once\n";
+  const ssize_t ignored = ::write(STDERR_FILENO, text, sizeof text - 1);
+  (void)ignored;
+  ::_exit(128 + signal);
+}
+
+std::uint64_t BusyJobs(const std::vector<msys_pool_stats>& pools) {
+  std::uint64_t busy = 0;
+  for (const auto& pool : pools)
+    busy += pool.queued + pool.running + pool.suspended;
+  return busy;
+}
+
+}  // namespace
+
+Host::Host(const Options& options, const Config& config)
+    : options_(options), config_(config) {
+  SetThreadIsMain();
+  for (std::uint32_t i = 0; i < config.loops; ++i)
+    loops_.push_back(std::make_unique<EventLoop>(i));
+}
+
+Host::~Host() = default;
+
+bool Host::LoadParts() {
+  std::string error;
+  const auto path =
+      config_.plugin_path.empty() ? DefaultPluginPath() : config_.plugin_path;
+  loaded_ = LoadPlugin(path, &error);
+  if (loaded_) policy_ = LoadPolicy(config_, &error);
+  if (!policy_) std::cerr << "host-sim: " << error << '\n';
+  return policy_.has_value();
+}
+
+bool Host::OpenPlugin() {
+  plugin_.emplace(loaded_->api, loops_);
+  std::string error;
+  if (plugin_->Open(config_, &error) == MSYS_OK) return true;
+  std::cerr << "host-sim: the plugin cannot be opened: " << error << '\n';
+  return false;
+}
+
+int Host::CheckConfig() {
+  if (!LoadParts() || !OpenPlugin()) return kExitSetup;
+  std::string error;
+  if (plugin_->Stop(0, &error) != MSYS_OK || plugin_->Close() != MSYS_OK)
+    return kExitSetup;
+  std::cout << config_.file.string() << ": OK (plugin " << loaded_->api->version
+            << ", " << config_.pools.size() << " thread pools configured, "
+            << policy_->scripts.size() << " scripts)\n";
+  return kExitDone;
+}
+
+int Host::Run() {
+  mail_ = LoadMail(options_.paths);
+  if (mail_.mails.empty()) {
+    std::cerr << "host-sim: no message in the given paths\n";
+    return kExitUsage;
+  }
+  sessions_ = options_.sessions ? options_.sessions : mail_.mails.size();
+  if (!LoadParts() || !OpenPlugin()) return kExitSetup;
+  WatchSignals();
+  for (const auto& loop : loops_) loop->Start();
+  states_.emplace(*plugin_, loops_, *policy_, config_.max_states);
+
+  const bool ready = OpenFirstState();
+  if (ready && !stopping_) RunSessions();
+  if (!stuck_) WaitForPools();
+  if (!stuck_) CloseStates();
+  if (!stuck_) StopPlugin();
+  progress_.reset();
+  int status = kExitSetup;
+  if (ready) {
+    const bool written = WriteReport();
+    status = written ? ExitStatus() : kExitFailed;
+  }
+  if (stuck_) {  // threads still run: nothing they use may be destroyed
+    std::cout.flush();
+    std::_Exit(status == kExitDone ? kExitFailed : status);
+  }
+  plugin_->Close();
+  for (const auto& loop : loops_) loop->Stop();
+  return status;
+}
+
+bool Host::WaitFor(const bool& flag,
+                   std::optional<Clock::time_point> deadline) {
+  const auto guard = boost::asio::make_work_guard(main_);
+  while (!flag) {
+    if (!deadline)
+      main_.run_one();
+    else if (main_.run_one_until(*deadline) == 0)
+      return false;
+  }
+  return true;
+}
+
+// One state first, so that a policy that does not load ends the run before it
+// has begun.
+bool Host::OpenFirstState() {
+  LuaState* state = states_->Acquire();
+  bool answered = false, good = false;
+  state->loop().Defer([&, state] {
+    state->WhenReady([&](bool ready) {
+      boost::asio::post(main_, [&, ready] {
+        answered = true;
+        good = ready;
+      });
+    });
+  });
+  WaitFor(answered);
+  states_->Release(state);
+  if (!good) std::cerr << "host-sim: the policy cannot be loaded\n";
+  return good;
+}
+
+void Host::RunSessions() {
+  replay_.emplace(
+      *states_, loops_, mail_.mails, sessions_, options_.concurrency, counts_,
+      [this] { boost::asio::post(main_, [this] { sessions_over_ = true; }); });
+  progress_.emplace(counts_, sessions_);
+  DrawProgress();
+  const auto begin = Clock::now();
+  replay_->Start();
+  // Once a signal has come, a deadline and two graces bound the wait.
+  while (!sessions_over_ && !stuck_) main_.run_one();
+  report_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  shutdown_timer_.cancel();
+  progress_timer_.cancel();
+  if (stuck_)
+    Log(MSYS_LOG_ERROR, "host", "sessions did not end when cancelled");
+}
+
+// Asynchronous closures may outlive their sessions; they are let through
+// before detach would drop them.  No event says so, hence a look at the
+// figures every few milliseconds.
+void Host::WaitForPools() {
+  const auto deadline = Clock::now() + Timeout();
+  boost::asio::steady_timer poll(main_);
+  while (BusyJobs(plugin_->PoolStats()) > 0 && Clock::now() < deadline) {
+    bool elapsed = false;
+    poll.expires_after(std::chrono::milliseconds(2));
+    poll.async_wait([&](const auto&) { elapsed = true; });
+    WaitFor(elapsed);
+  }
+  const std::uint64_t busy = BusyJobs(plugin_->PoolStats());
+  if (busy == 0) return;
+  report_.drained = false;
+  Logf(MSYS_LOG_ERROR, "host", "%llu jobs are still not done after %u s",
+       static_cast<unsigned long long>(busy), config_.shutdown_timeout_s);
+}
+
+void Host::CloseStates() {
+  // Shared: after a timeout it may still come, and find no frame of ours.
+  const auto closed = std::make_shared<bool>(false);
+  states_->CloseAll([this, closed] {
+    boost::asio::post(main_, [closed] { *closed = true; });
+  });
+  if (WaitFor(*closed, Clock::now() + Timeout() + kCancelGrace)) return;
+  stuck_ = true;
+  report_.drained = false;
+  for (const std::string& name : states_->StillOpen())
+    Log(MSYS_LOG_ERROR, "host", "Lua state " + name + " cannot be closed");
+}
+
+void Host::StopPlugin() {
+  // From here on the main thread may wait inside the plugin.
+  if (stopping_) {
+    signals_.clear();
+    std::signal(SIGINT, ExitAtOnce);
+    std::signal(SIGTERM, ExitAtOnce);
+  }
+  std::string error;
+  const msys_status status = plugin_->Stop(
+      static_cast<std::uint32_t>(std::chrono::milliseconds(Timeout()).count()),
+      &error);
+  if (status == MSYS_OK) return;
+  stuck_ = true;
+  report_.drained = false;
+  Log(MSYS_LOG_ERROR, "host", "the plugin cannot be stopped: " + error);
+}
+
+bool Host::WriteReport() {
+  report_.messages = mail_.mails.size();
+  report_.unreadable = mail_.unreadable;
+  report_.concurrency = options_.concurrency;
+  report_.states = states_->size();
+  Collect(loops_, *plugin_, counts_, &report_);
+  if (options_.json != "-") std::cout << ReportText(report_) << std::flush;
+  if (options_.json.empty()) return true;
+  const std::string json = ReportJson(report_);
+  if (options_.json == "-") {
+    std::cout << json << std::flush;
+    return std::cout.good();
+  }
+  std::ofstream out(options_.json, std::ios::binary);
+  out << json << std::flush;
+  if (!out) std::cerr << "host-sim: cannot write \"" << options_.json << "\"\n";
+  return out.good();
+}
+
+int Host::ExitStatus() const {
+  const bool good = report_.Accounted() && report_.errors == 0 &&
+                    report_.drained && counts_.of(Outcome::kCancelled) == 0;
+  return good ? kExitDone : kExitFailed;
+}
+
+void Host::WatchSignals() {
+  signals_.add(SIGINT);
+  signals_.add(SIGTERM);
+  signals_.async_wait(
+      [this](const boost::system::error_code& error, int number) {
+        if (!error) OnSignal(number);
+      });
+}
+
+void Host::OnSignal(int signal) {
+  stopping_ = true;
+  signals_.clear();
+  std::signal(SIGINT, ExitAtOnce);
+  std::signal(SIGTERM, ExitAtOnce);
+  Logf(MSYS_LOG_NOTICE, "host",
+       "%s: finishing the sessions in flight, for %u s at most",
+       signal == SIGINT ? "SIGINT" : "SIGTERM", config_.shutdown_timeout_s);
+  if (!replay_) return;
+  replay_->StopStarting();
+  const auto after = [this](Clock::duration delay, auto then) {
+    shutdown_timer_.expires_after(delay);
+    shutdown_timer_.async_wait([then](const boost::system::error_code& error) {
+      if (!error) then();
+    });
+  };
+  after(Timeout(), [this, after] {
+    replay_->CancelAll(false);
+    after(kCancelGrace, [this, after] {
+      replay_->CancelAll(true);
+      after(kCancelGrace, [this] { stuck_ = true; });
+    });
+  });
+}
+
+void Host::DrawProgress() {
+  if (!progress_ || !progress_->enabled()) return;
+  progress_->Draw();
+  progress_timer_.expires_after(std::chrono::milliseconds(100));
+  progress_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) DrawProgress();
+  });
+}
+
+}  // namespace hostsim

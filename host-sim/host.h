@@ -1,0 +1,93 @@
+// The host as a whole: brings the parts up in order, runs, and takes them down
+// in the opposite order.
+//
+//   plugin loaded, opened   loops started   first state ready   sessions ...
+//   ... sessions over   pools idle   states detached, closed   plugin stopped,
+//   closed   loops stopped   plugin unloaded
+//
+// Threads: the main thread only.  It is not a loop: it waits for the run to
+// end or for a signal.
+//
+// SIGINT or SIGTERM: no new sessions; those in flight finish until
+// Shutdown_Timeout has passed, the rest is cancelled.  A second one: _exit.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "config.h"
+#include "lua_states.h"
+#include "mail_source.h"
+#include "options.h"
+#include "plugin.h"
+#include "plugin_loader.h"
+#include "policy.h"
+#include "progress.h"
+#include "replay.h"
+#include "report.h"
+
+namespace hostsim {
+
+class Host {
+ public:
+  Host(const Options& options, const Config& config);
+  ~Host();
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  // The exit status.  All that can be said has been said on stdout and stderr.
+  int Run();
+  int CheckConfig();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool LoadParts();  // plugin, policy; says what is wrong
+  bool OpenPlugin();
+  bool OpenFirstState();
+  void RunSessions();
+  void WaitForPools();
+  void CloseStates();
+  void StopPlugin();
+  bool WriteReport();
+  int ExitStatus() const;
+
+  void WatchSignals();
+  void OnSignal(int signal);
+  void DrawProgress();
+  // Runs handlers of main_ until `flag` or, if it has passed, the deadline.
+  bool WaitFor(const bool& flag,
+               std::optional<Clock::time_point> deadline = {});
+  std::chrono::seconds Timeout() const {
+    return std::chrono::seconds(config_.shutdown_timeout_s);
+  }
+
+  const Options& options_;
+  const Config& config_;
+  boost::asio::io_context main_{1};
+  boost::asio::signal_set signals_{main_};
+  boost::asio::steady_timer shutdown_timer_{main_};
+  boost::asio::steady_timer progress_timer_{main_};
+
+  std::optional<LoadedPlugin> loaded_;
+  std::optional<Policy> policy_;
+  EventLoops loops_;
+  std::optional<Plugin> plugin_;
+  std::optional<LuaStates> states_;
+  MailSet mail_;
+  std::uint64_t sessions_ = 0;
+  SessionCounts counts_;
+  std::optional<Replay> replay_;
+  std::optional<Progress> progress_;
+  Report report_;
+  bool sessions_over_ = false;
+  bool stopping_ = false;  // a signal came
+  bool stuck_ = false;     // something did not end: nothing may be torn down
+};
+
+}  // namespace hostsim

@@ -1,0 +1,191 @@
+#include "lua_state.h"
+
+#include "bindings.h"
+#include "log.h"
+#include "plugin_loader.h"
+
+namespace hostsim {
+namespace {
+
+int l_open_bindings(lua_State* L) {
+  OpenBindings(L, static_cast<const char*>(lua_touserdata(L, 1)));
+  return 0;
+}
+
+void OnWarning(void*, const char* text, int) {
+  Log(MSYS_LOG_WARNING, "lua", text);
+}
+
+lua_Integer CoreConstant(lua_State* L, const char* name) {
+  lua_getglobal(L, "msys");
+  lua_getfield(L, -1, "core");
+  lua_getfield(L, -1, name);
+  if (!lua_isinteger(L, -1))
+    luaL_error(L, "msys.core.%s is not an integer but %s", name,
+               luaL_typename(L, -1));
+  const lua_Integer value = lua_tointeger(L, -1);
+  lua_pop(L, 3);
+  return value;
+}
+
+}  // namespace
+
+// Runs the scripts, then every module's init(), each as a callout: so all of
+// it may call msys.runInPool.
+class LuaState::Opener final : public Callout {
+ public:
+  explicit Opener(LuaState& owner) : Callout(owner.target_), owner_(owner) {}
+
+  void Start() { Next(); }
+  using Callout::Cancel;
+
+ private:
+  void Next() {
+    what_ = step_ < owner_.policy_.scripts.size()
+                ? "script " + owner_.policy_.scripts[step_].name
+                : std::string("init");
+    const msys_status status = Run(what_.c_str(), nullptr);
+    if (status == MSYS_OK) return;
+    Logf(MSYS_LOG_ERROR, "policy", "%s: cannot run: %s", what_.c_str(),
+         StatusText(status));
+    owner_.Opened(false);
+  }
+
+  int Prepare(lua_State* L) override {
+    if (step_ < owner_.policy_.scripts.size()) {
+      const PolicyScript& script = owner_.policy_.scripts[step_];
+      if (luaL_loadbufferx(L, script.text.data(), script.text.size(),
+                           script.chunk.c_str(), "t") != LUA_OK)
+        return lua_error(L);
+      return 0;
+    }
+    owner_.validate_cont_ = CoreConstant(L, "VALIDATE_CONT");
+    owner_.validate_done_ = CoreConstant(L, "VALIDATE_DONE");
+    while (module_ < ModuleCount(L)) {
+      module_name_ = PushModule(L, ++module_);  // module
+      lua_getfield(L, -1, "init");              // module init
+      if (!lua_isnil(L, -1)) {
+        lua_insert(L, -2);  // init module
+        return 1;
+      }
+      lua_pop(L, 2);
+    }
+    return -1;
+  }
+
+  void Finish(lua_State* L, msys_status status, int) noexcept override {
+    status_ = status;
+    if (status != MSYS_E_LUA && status != MSYS_E_CANCELLED) return;
+    const char* text = status == MSYS_E_LUA ? lua_tostring(L, -1) : nullptr;
+    Logf(MSYS_LOG_ERROR, "policy", "%s%s%s: %s", what_.c_str(),
+         what_ == "init" ? " of module " : "",
+         what_ == "init" ? module_name_ : "", text ? text : "cancelled");
+  }
+
+  void Finished() override {
+    const bool scripts = step_ < owner_.policy_.scripts.size();
+    if (status_ == MSYS_OK) {
+      if (scripts) ++step_;
+      return Next();
+    }
+    owner_.Opened(!scripts && status_ == MSYS_E_NOT_FOUND);
+  }
+
+  LuaState& owner_;
+  std::size_t step_ = 0;
+  lua_Integer module_ = 0;
+  const char* module_name_ = "?";  // the Lua state's
+  std::string what_;
+  msys_status status_ = MSYS_OK;
+};
+
+LuaState::LuaState(std::uint32_t index, Plugin& plugin, EventLoop& loop,
+                   const Policy& policy)
+    : index_(index),
+      plugin_(plugin),
+      loop_(loop),
+      policy_(policy),
+      turn_("lua/" + std::to_string(index)),
+      target_{&plugin, &loop, &turn_, nullptr} {}
+
+LuaState::~LuaState() = default;
+
+bool LuaState::Attach() {
+  L_ = luaL_newstate();
+  if (!L_) {
+    Log(MSYS_LOG_ERROR, "lua", "no memory for a Lua state");
+    return false;
+  }
+  lua_setwarnf(L_, OnWarning, nullptr);
+  lua_pushcfunction(L_, l_open_bindings);
+  lua_pushlightuserdata(L_, const_cast<char*>(policy_.package_dir.c_str()));
+  if (lua_pcall(L_, 1, 0, 0) != LUA_OK) {
+    const char* text = lua_tostring(L_, -1);
+    Log(MSYS_LOG_ERROR, "lua", text ? text : "cannot install the bindings");
+    lua_settop(L_, 0);
+    return false;
+  }
+  std::string error;
+  if (plugin_.Attach(L_, loop_.index(), turn_.state(), &target_.state,
+                     &error) != MSYS_OK) {
+    Log(MSYS_LOG_ERROR, "lua", turn_.state() + ": cannot attach: " + error);
+    return false;
+  }
+  return true;
+}
+
+void LuaState::WhenReady(std::function<void(bool)> callback) {
+  switch (life()) {
+    case Life::kReady:
+      return callback(true);
+    case Life::kFailed:
+    case Life::kClosed:
+      return callback(false);
+    case Life::kOpening:
+      waiting_.push_back(std::move(callback));
+      return;
+    case Life::kNew:
+      break;
+  }
+  waiting_.push_back(std::move(callback));
+  SetLife(Life::kOpening);
+  if (!Attach()) return Opened(false);
+  opener_ = std::make_unique<Opener>(*this);
+  opener_->Start();
+}
+
+void LuaState::Opened(bool good) {
+  SetLife(good ? Life::kReady : Life::kFailed);
+  const auto waiting = std::move(waiting_);
+  waiting_.clear();
+  for (const auto& callback : waiting) callback(good);
+}
+
+void LuaState::Close(std::function<void()> done) {
+  closed_ = std::move(done);
+  if (!target_.state) return CloseLua();
+  if (life() == Life::kOpening) opener_->Cancel();
+  const msys_status status =
+      plugin_.Detach(loop_.index(), target_.state, OnDetached, this);
+  if (status != MSYS_OK)
+    Log(MSYS_LOG_ERROR, "lua",
+        turn_.state() + ": cannot detach: " + StatusText(status));
+}
+
+// Not in here, but as a task of its own: the plugin is still on the stack.
+void LuaState::OnDetached(void* ctx) {
+  auto* self = static_cast<LuaState*>(ctx);
+  CheckLoop("done", self->loop_.index());
+  self->target_.state = nullptr;
+  self->loop_.Defer([self] { self->CloseLua(); });
+}
+
+void LuaState::CloseLua() {
+  SetLife(Life::kClosed);
+  opener_.reset();
+  if (L_) lua_close(L_);
+  L_ = nullptr;
+  closed_();
+}
+
+}  // namespace hostsim

@@ -1,0 +1,285 @@
+#include "message.h"
+
+#include <strings.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+namespace hostsim {
+namespace {
+
+bool SameAddress(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string StreamToString(GMimeStream* stream) {
+  GByteArray* array =
+      g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream));
+  return {reinterpret_cast<const char*>(array->data), array->len};
+}
+
+std::string Serialize(GMimeMessage* message, std::string_view original) {
+  const std::size_t line_end = original.find('\n');
+  const bool dos = line_end != std::string_view::npos && line_end > 0 &&
+                   original[line_end - 1] == '\r';
+  GMimeFormatOptions* format = g_mime_format_options_new();
+  g_mime_format_options_set_newline_format(
+      format, dos ? GMIME_NEWLINE_FORMAT_DOS : GMIME_NEWLINE_FORMAT_UNIX);
+  const GRef<GMimeStream> stream(g_mime_stream_mem_new());
+  g_mime_object_write_to_stream(GMIME_OBJECT(message), format, stream.get());
+  g_mime_format_options_free(format);
+  return StreamToString(stream.get());
+}
+
+}  // namespace
+
+void InitGMime() {
+  static std::once_flag once;
+  std::call_once(once, [] { g_mime_init(); });
+}
+
+GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view) {
+  // GMime only reads through the array, so it may look into foreign memory.
+  view->data = reinterpret_cast<guint8*>(const_cast<char*>(bytes.data()));
+  view->len = static_cast<guint>(bytes.size());
+  const GRef<GMimeStream> stream(g_mime_stream_mem_new());
+  g_mime_stream_mem_set_owner(GMIME_STREAM_MEM(stream.get()), FALSE);
+  g_mime_stream_mem_set_byte_array(GMIME_STREAM_MEM(stream.get()), view);
+  const GRef<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
+  return GRef<GMimeMessage>(
+      g_mime_parser_construct_message(parser.get(), nullptr));
+}
+
+const std::string* Dictionary::Find(const std::string& key) const noexcept {
+  const auto found = values_.find(key);
+  return found == values_.end() ? nullptr : &found->second;
+}
+
+void Dictionary::Set(std::string_view key, std::string_view value) noexcept {
+  values_[std::string(key)] = value;
+}
+
+bool Dictionary::Delete(const std::string& key) noexcept {
+  return values_.erase(key) > 0;
+}
+
+Message::Message(TurnMark* turn, std::string id,
+                 Ref<Dictionary> connection_context)
+    : turn_(turn),
+      id_(std::move(id)),
+      connection_context_(std::move(connection_context)),
+      message_context_(new Dictionary),
+      transaction_context_(new Dictionary) {}
+
+void Message::SetContent(std::shared_ptr<const std::string> bytes) noexcept {
+  const TurnScope scope(turn_, "msg:content");
+  parts_.clear();
+  message_.reset();
+  bytes_ = std::move(bytes);
+  parsed_ = changed_ = parts_found_ = false;
+}
+
+void Message::Parse() noexcept {
+  if (parsed_ || !bytes_) return;
+  parsed_ = true;
+  message_ = ParseMessage(*bytes_, &view_);
+}
+
+std::string_view Message::Raw() noexcept {
+  const TurnScope scope(turn_, "msg:raw");
+  if (!bytes_) return {};
+  if (!changed_) return *bytes_;
+  if (serialized_.empty()) serialized_ = Serialize(message_.get(), *bytes_);
+  return serialized_;
+}
+
+// GMime keeps the Content-* headers of a mail with its body part.
+GMimeHeaderList* Message::HeadersFor(const char* name) const noexcept {
+  GMimeObject* owner = GMIME_OBJECT(message_.get());
+  if (strncasecmp(name, "content-", 8) == 0) {
+    if (GMimeObject* body = g_mime_message_get_mime_part(message_.get()))
+      owner = body;
+  }
+  return g_mime_object_get_header_list(owner);
+}
+
+const char* Message::NextHeader(const char* name, int* position) noexcept {
+  const TurnScope scope(turn_, "msg:header");
+  Parse();
+  if (!message_) return nullptr;
+  GMimeHeaderList* list = HeadersFor(name);
+  while (*position < g_mime_header_list_get_count(list)) {
+    GMimeHeader* header = g_mime_header_list_get_header_at(list, (*position)++);
+    if (strcasecmp(g_mime_header_get_name(header), name) != 0) continue;
+    const char* value = g_mime_header_get_value(header);
+    return value ? value : "";
+  }
+  return nullptr;
+}
+
+void Message::SetHeader(const char* name, const char* value) noexcept {
+  const TurnScope scope(turn_, "msg:header");
+  Parse();
+  if (!message_) return;
+  GMimeHeaderList* list = HeadersFor(name);
+  bool first = true;
+  for (int i = 0; i < g_mime_header_list_get_count(list);) {
+    GMimeHeader* header = g_mime_header_list_get_header_at(list, i);
+    if (strcasecmp(g_mime_header_get_name(header), name) == 0 && !first) {
+      g_mime_header_list_remove_at(list, i);
+      continue;
+    }
+    if (strcasecmp(g_mime_header_get_name(header), name) == 0) first = false;
+    ++i;
+  }
+  g_mime_header_list_set(list, name, value, "UTF-8");
+  changed_ = true;
+  serialized_.clear();
+}
+
+void Message::RemoveHeader(const char* name) noexcept {
+  const TurnScope scope(turn_, "msg:header");
+  Parse();
+  if (!message_) return;
+  GMimeHeaderList* list = HeadersFor(name);
+  while (g_mime_header_list_remove(list, name)) changed_ = true;
+  serialized_.clear();
+}
+
+// With a stack of its own: a hostile mail may nest deeper than a pool
+// thread's stack.
+void Message::FindParts() noexcept {
+  Parse();
+  if (parts_found_ || !message_) return;
+  parts_found_ = true;
+  std::vector<GMimeObject*> open{g_mime_message_get_mime_part(message_.get())};
+  while (!open.empty()) {
+    GMimeObject* object = open.back();
+    open.pop_back();
+    if (!object) continue;
+    if (GMIME_IS_MULTIPART(object)) {
+      GMimeMultipart* multipart = GMIME_MULTIPART(object);
+      for (int i = g_mime_multipart_get_count(multipart); i > 0; --i)
+        open.push_back(g_mime_multipart_get_part(multipart, i - 1));
+    } else if (GMIME_IS_MESSAGE_PART(object)) {
+      GMimeMessage* inner =
+          g_mime_message_part_get_message(GMIME_MESSAGE_PART(object));
+      if (inner) open.push_back(g_mime_message_get_mime_part(inner));
+    } else if (GMIME_IS_PART(object)) {
+      AddPart(GMIME_PART(object));
+    }
+  }
+}
+
+void Message::AddPart(GMimePart* part) noexcept {
+  GMimeObject* object = GMIME_OBJECT(part);
+  MimePart out{};
+  out.part = part;
+  if (char* type = g_mime_content_type_get_mime_type(
+          g_mime_object_get_content_type(object))) {
+    out.content_type = type;
+    g_free(type);
+  }
+  for (char& c : out.content_type) c = g_ascii_tolower(c);
+  out.filename = g_mime_part_get_filename(part);
+  out.disposition = g_mime_object_get_disposition(object);
+  parts_.push_back(std::move(out));
+}
+
+const MimePart* Message::Part(std::size_t index) noexcept {
+  const TurnScope scope(turn_, "msg:parts");
+  FindParts();
+  return index < parts_.size() ? &parts_[index] : nullptr;
+}
+
+std::string_view Message::PartBody(std::size_t index) noexcept {
+  const TurnScope scope(turn_, "part:body");
+  FindParts();
+  if (index >= parts_.size()) return {};
+  MimePart& part = parts_[index];
+  if (!part.decoded) {
+    part.decoded = true;
+    if (GMimeDataWrapper* content = g_mime_part_get_content(part.part)) {
+      const GRef<GMimeStream> stream(g_mime_stream_mem_new());
+      g_mime_data_wrapper_write_to_stream(content, stream.get());
+      part.body = StreamToString(stream.get());
+    }
+  }
+  return part.body;
+}
+
+std::string_view Message::Text(const char* type) noexcept {
+  const TurnScope scope(turn_, "msg:text");
+  FindParts();
+  text_.clear();
+  for (const MimePart& part : parts_) {
+    if (!GMIME_IS_TEXT_PART(part.part)) continue;
+    if (g_mime_part_is_attachment(part.part)) continue;
+    if (type && strcasecmp(part.content_type.c_str(), type) != 0) continue;
+    char* text = g_mime_text_part_get_text(GMIME_TEXT_PART(part.part));
+    if (!text) continue;
+    if (!text_.empty() && text_.back() != '\n') text_ += '\n';
+    text_ += text;
+    g_free(text);
+  }
+  return text_;
+}
+
+void Message::SetMailfrom(std::string_view address) noexcept {
+  const TurnScope scope(turn_, "msg:mailfrom");
+  mailfrom_ = address;
+}
+
+const std::string& Message::Rcptto() const noexcept {
+  static const std::string* const kNone = new std::string;
+  if (!current_rcptto_.empty()) return current_rcptto_;
+  return recipients_.empty() ? *kNone : recipients_.front();
+}
+
+void Message::SetCurrentRcptto(std::string_view address) noexcept {
+  const TurnScope scope(turn_, "msg:rcptto");
+  current_rcptto_ = address;
+}
+
+void Message::ReplaceRcptto(std::string_view address) noexcept {
+  const TurnScope scope(turn_, "msg:rcptto");
+  for (std::string& one : recipients_) {
+    if (!SameAddress(one, Rcptto())) continue;
+    one = address;
+    break;
+  }
+  current_rcptto_ = address;
+}
+
+bool Message::AddRecipient(std::string_view address) noexcept {
+  const TurnScope scope(turn_, "vctx:add_recipient");
+  for (const std::string& one : recipients_)
+    if (SameAddress(one, address)) return false;
+  recipients_.emplace_back(address);
+  return true;
+}
+
+bool Message::RemoveRecipient(std::string_view address) noexcept {
+  const TurnScope scope(turn_, "vctx:remove_recipient");
+  const auto found =
+      std::find_if(recipients_.begin(), recipients_.end(),
+                   [&](const auto& one) { return SameAddress(one, address); });
+  if (found == recipients_.end()) return false;
+  recipients_.erase(found);
+  return true;
+}
+
+Dictionary& Message::context(Context which) noexcept {
+  switch (which) {
+    case Context::kConnection:
+      return *connection_context_;
+    case Context::kMessage:
+      return *message_context_;
+    case Context::kTransaction:
+      break;
+  }
+  return *transaction_context_;
+}
+
+}  // namespace hostsim

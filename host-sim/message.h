@@ -1,0 +1,131 @@
+// One mail as policies see it: its envelope, its contexts and its content.
+//
+// The bytes are shared and never written.  They are parsed by GMime when a
+// policy first asks; the GMime objects belong to this message alone.
+//
+// Threads: with the turn of the Lua state held, every function.  Out of memory
+// ends the process, as it does in GLib; so nothing here throws, and a Lua C
+// function may call all of it.
+#pragma once
+
+#include <gmime/gmime.h>
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ref.h"
+#include "thread_check.h"
+
+namespace hostsim {
+
+// Prepares GMime.  Once per process, before threads; more often is harmless.
+void InitGMime();
+
+struct GObjectUnref {
+  void operator()(void* object) const { g_object_unref(object); }
+};
+template <typename T>
+using GRef = std::unique_ptr<T, GObjectUnref>;
+
+// Parses without copying: `bytes` must outlive the result, and `view` too.
+// nullptr: GMime finds no message in them.
+GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view);
+
+// Strings by name, for policies: VCTX_CONN, VCTX_MESS or VCTX_TRANS.
+class Dictionary : public RefCounted {
+ public:
+  const std::string* Find(const std::string& key) const noexcept;
+  void Set(std::string_view key, std::string_view value) noexcept;
+  bool Delete(const std::string& key) noexcept;  // false: was not there
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+// A leaf of the MIME tree, in the order of the mail.
+struct MimePart {
+  GMimePart* part;           // borrowed from the message
+  std::string content_type;  // "text/plain", lower case
+  const char* filename;      // decoded; nullptr: none
+  const char* disposition;   // nullptr: none
+  bool decoded = false;
+  std::string body;  // once decoded
+};
+
+class Message : public RefCounted {
+ public:
+  // `turn` may be null where nobody checks; otherwise it outlives all Lua.
+  Message(TurnMark* turn, std::string id, Ref<Dictionary> connection_context);
+
+  const std::string& id() const { return id_; }
+
+  // The content arrives with the data phase; there is none before.
+  void SetContent(std::shared_ptr<const std::string> bytes) noexcept;
+  std::string_view Raw() noexcept;  // valid until the next change
+
+  // The decoded value of the next header `name` at or after *position, which
+  // starts at 0 and is moved behind it; nullptr: no more.
+  const char* NextHeader(const char* name, int* position) noexcept;
+  void SetHeader(const char* name, const char* value) noexcept;
+  void RemoveHeader(const char* name) noexcept;
+
+  // The text parts that are not attachments, as UTF-8, one after the other.
+  // `type` "text/plain" takes these alone; nullptr takes all.
+  std::string_view Text(const char* type) noexcept;  // until the next change
+
+  // nullptr: fewer parts.  Valid as long as the message.
+  const MimePart* Part(std::size_t index) noexcept;
+  std::string_view PartBody(std::size_t index) noexcept;
+
+  // Envelope.
+  const std::string& mailfrom() const { return mailfrom_; }
+  void SetMailfrom(std::string_view address) noexcept;
+  const std::string& Rcptto() const noexcept;  // the current one, or the first
+  void SetCurrentRcptto(std::string_view address) noexcept;  // "": none
+  // What a policy does: replaces the current recipient, in the list as well.
+  void ReplaceRcptto(std::string_view address) noexcept;
+  const std::vector<std::string>& recipients() const { return recipients_; }
+  bool AddRecipient(std::string_view address) noexcept;     // false: is there
+  bool RemoveRecipient(std::string_view address) noexcept;  // false: is not
+
+  void Discard() noexcept { discarded_ = true; }
+  bool discarded() const { return discarded_; }
+
+  enum class Context { kConnection, kMessage, kTransaction };
+  Dictionary& context(Context which) noexcept;
+
+  TurnMark* turn() const { return turn_; }
+
+ private:
+  ~Message() override = default;
+  void Parse() noexcept;
+  void FindParts() noexcept;
+  void AddPart(GMimePart* part) noexcept;
+  GMimeHeaderList* HeadersFor(const char* name) const noexcept;
+
+  TurnMark* const turn_;
+  const std::string id_;
+
+  // Destroyed in reverse: the GMime objects look into view_ and bytes_.
+  std::shared_ptr<const std::string> bytes_;
+  GByteArray view_{};
+  GRef<GMimeMessage> message_;
+  bool parsed_ = false;
+  bool changed_ = false;  // message_ is no longer what bytes_ says
+  bool parts_found_ = false;
+  std::vector<MimePart> parts_;
+  std::string serialized_;  // of a changed message
+  std::string text_;
+
+  std::string mailfrom_;
+  std::string current_rcptto_;
+  std::vector<std::string> recipients_;
+  bool discarded_ = false;
+  Ref<Dictionary> connection_context_, message_context_, transaction_context_;
+};
+
+}  // namespace hostsim

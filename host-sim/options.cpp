@@ -1,0 +1,139 @@
+#include "options.h"
+
+#include <getopt.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace hostsim {
+namespace {
+
+enum Key {
+  kConfig = 'c',
+  kSessions = 256,
+  kConcurrency,
+  kJson,
+  kCheck,
+  kVersion,
+  kHelp = 'h'
+};
+
+constexpr option kLong[] = {
+    {"config", required_argument, nullptr, kConfig},
+    {"sessions", required_argument, nullptr, kSessions},
+    {"concurrency", required_argument, nullptr, kConcurrency},
+    {"json", required_argument, nullptr, kJson},
+    {"check-config", no_argument, nullptr, kCheck},
+    {"version", no_argument, nullptr, kVersion},
+    {"help", no_argument, nullptr, kHelp},
+    {nullptr, 0, nullptr, 0}};
+
+bool ParseNumber(const char* name, const char* text, std::uint64_t most,
+                 std::uint64_t* out, std::string* error) {
+  errno = 0;
+  char* end = nullptr;
+  const unsigned long long value = std::strtoull(text, &end, 10);
+  if (errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' &&
+      value >= 1 && value <= most) {
+    *out = value;
+    return true;
+  }
+  *error = std::string("--") + name + " " + text + ": a number from 1 to " +
+           std::to_string(most) + " is wanted";
+  return false;
+}
+
+bool Take(int key, Options* options, std::string* error) {
+  std::uint64_t number = 0;
+  switch (key) {
+    case kConfig:
+      options->config = optarg;
+      return true;
+    case kJson:
+      options->json = optarg;
+      return true;
+    case kCheck:
+      options->action = Options::Action::kCheckConfig;
+      return true;
+    case kVersion:
+      options->action = Options::Action::kVersion;
+      return true;
+    case kHelp:
+      options->action = Options::Action::kHelp;
+      return true;
+    case kSessions:
+      if (!ParseNumber("sessions", optarg, 1'000'000'000, &number, error))
+        return false;
+      options->sessions = number;
+      return true;
+    case kConcurrency:
+      if (!ParseNumber("concurrency", optarg, 100'000, &number, error))
+        return false;
+      options->concurrency = static_cast<std::uint32_t>(number);
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool ParseOptions(int argc, char** argv, Options* options, std::string* error) {
+  optind = 0;  // start afresh, also after an earlier call
+  opterr = 0;
+  for (;;) {
+    const int at = optind == 0 ? 1 : optind;
+    const int key = getopt_long(argc, argv, ":c:h", kLong, nullptr);
+    if (key == -1) break;
+    if (key == '?' || key == ':') {
+      *error = std::string(argv[at]) +
+               (key == ':' ? ": needs a value" : ": no such option") +
+               "; see --help";
+      return false;
+    }
+    if (!Take(key, options, error)) return false;
+    if (options->action == Options::Action::kHelp ||
+        options->action == Options::Action::kVersion)
+      return true;
+  }
+  options->paths.assign(argv + optind, argv + argc);
+  if (options->config.empty()) {
+    *error = "no configuration given: --config FILE; see --help";
+    return false;
+  }
+  if (options->action == Options::Action::kRun && options->paths.empty()) {
+    *error =
+        "no mail given: PATH is a .eml file, a directory, an mbox or a "
+        "Maildir; see --help";
+    return false;
+  }
+  return true;
+}
+
+const char* UsageText() {
+  return "usage: host-sim --config FILE [options] PATH...\n"
+         "\n"
+         "Replays mail through Lua policies that use msys.runInPool.\n"
+         "PATH is a message (.eml), a directory of them, an mbox or a "
+         "Maildir.\n"
+         "\n"
+         "  -c, --config FILE     the configuration\n"
+         "      --check-config    read it, the plugin and the policies; run "
+         "nothing\n"
+         "      --sessions N      replay the messages until N sessions ran\n"
+         "      --concurrency N   sessions in flight (50)\n"
+         "      --json FILE       write the report as JSON too; - is stdout\n"
+         "      --version         the version\n"
+         "  -h, --help            this text\n"
+         "\n"
+         "exit status\n"
+         "  0  every session ended, none by an error, and everything drained\n"
+         "  1  a session was tempfailed by an error, cancelled or lost, the "
+         "rest\n"
+         "     did not drain in time, or a report could not be written\n"
+         "  2  wrong command line or configuration, or no mail to replay\n"
+         "  3  the plugin or a policy could not be loaded\n"
+         "  128 + signal number: a second signal ended it at once\n";
+}
+
+}  // namespace hostsim

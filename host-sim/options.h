@@ -1,0 +1,30 @@
+// The command line.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hostsim {
+
+// Exit statuses.
+inline constexpr int kExitDone = 0;    // every session ended and none by error
+inline constexpr int kExitFailed = 1;  // some failed, or not all drained
+inline constexpr int kExitUsage = 2;   // command line, configuration, no mail
+inline constexpr int kExitSetup = 3;   // the plugin or a policy does not load
+
+struct Options {
+  enum class Action { kRun, kCheckConfig, kHelp, kVersion };
+  Action action = Action::kRun;
+  std::string config;
+  std::vector<std::string> paths;
+  std::uint64_t sessions = 0;      // 0: each message once
+  std::uint32_t concurrency = 50;  // sessions in flight
+  std::string json;                // "": none; "-": standard output
+};
+
+// False: *error is one line that says what is wrong.
+bool ParseOptions(int argc, char** argv, Options* options, std::string* error);
+const char* UsageText();
+
+}  // namespace hostsim
