@@ -1,19 +1,16 @@
 -- The messages that host-sim replays, and the maker of the big ones.
 --
---   host-sim/corpus/*.eml        kept byte for byte, see .gitattributes:
---     plain-*       ordinary mail         headers-*   what a header may hold
---     alternative*  text and HTML         body-*      charsets, encodings, odd lines
---     attachment-*  files and their names lines-*     ends of lines
---     nested-*      messages in messages  broken-*    MIME that is wrong
---     report-*      bounces and such      parts-*     many, empty, partial, elsewhere
---     signed-*, encrypted-*, calendar-*   as their names say
---   build/host-sim/corpus/*.eml  written by this script when host-sim is built:
---     big-attachment-64k.eml       a base64 attachment of 64 KiB
---     big-attachment-256k.eml      of 256 KiB
---     big-attachment-1m.eml        of 1 MiB
---     big-single-line.eml          1 MiB of text without a line end
---     big-500-parts.eml            a multipart of 500 small parts, every fifth
---                                  an attachment
+-- host-sim/corpus/*.eml, kept byte for byte (see .gitattributes):
+--   plain-*       ordinary mail          headers-*  what a header may hold
+--   alternative*  text and HTML          body-*     charsets, encodings, lines
+--   attachment-*  files and their names  lines-*    ends of lines
+--   nested-*      mails in mails         broken-*   MIME that is wrong
+--   report-*      bounces and such       parts-*    many, empty, partial
+--   signed-*, encrypted-*, calendar-*    as their names say
+-- build/host-sim/corpus/*.eml, written by this script when host-sim is built:
+--   big-attachment-64k.eml, -256k, -1m   one base64 attachment of that size
+--   big-single-line.eml                  1 MiB of text without a line end
+--   big-500-parts.eml                    500 small parts, 100 of them files
 --
 -- Usage: lua5.4 generate.lua OUTDIR.  The folder must exist.  Each run writes
 -- the same bytes.  All people are made up; all domains are example domains.
@@ -53,7 +50,8 @@ local function base64(data)
       local bits = a << 16 | (b or 0) << 8 | (c or 0)
       n = n + 1
       quads[n] = digit[bits >> 18] .. digit[bits >> 12 & 63]
-        .. (b and digit[bits >> 6 & 63] or "=") .. (c and digit[bits & 63] or "=")
+        .. (b and digit[bits >> 6 & 63] or "=")
+        .. (c and digit[bits & 63] or "=")
     end
     lines[#lines + 1] = table.concat(quads, "", 1, n)
   end
@@ -89,7 +87,7 @@ local function attachment(name, size)
 end
 
 local function single_line(name, size)
-  local sentence = "The tide comes in and the tide goes out and nobody ends the line; "
+  local sentence = "The tide comes in and goes out and nobody ends the line; "
   write(name,
     header(name, "One line of 1 MiB", "text/plain; charset=us-ascii"),
     sentence:rep(size // #sentence + 1):sub(1, size), "\n")
@@ -98,11 +96,10 @@ end
 local function many_parts(name, count)
   local parts = {}
   for i = 1, count do
-    local file = i % 5 == 0
-    local head = file and ("Content-Disposition: attachment; filename=page%03d.txt\n"):format(i)
-      or ""
-    parts[i] = ("--page\nContent-Type: text/plain; charset=us-ascii\n%s\npage %d of %d\n")
-      :format(head, i, count)
+    local disposition = i % 5 ~= 0 and ""
+      or ("Content-Disposition: attachment; filename=page%03d.txt\n"):format(i)
+    parts[i] = ("--page\nContent-Type: text/plain\n%s\npage %d of %d\n")
+      :format(disposition, i, count)
   end
   write(name,
     header(name, count .. " parts", "multipart/mixed; boundary=page"),
