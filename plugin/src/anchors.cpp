@@ -1,0 +1,68 @@
+#include "anchors.h"
+
+#include <new>
+
+namespace msys {
+namespace {
+const char kStoreKey = 0;
+}  // namespace
+
+void Anchors::Open(lua_State* L) {
+  store_ = lua_newthread(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kStoreKey);
+}
+
+void Anchors::Close(lua_State* L) {
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kStoreKey);
+}
+
+bool Anchors::Reserve() noexcept {
+  try {
+    free_.reserve(static_cast<std::size_t>(chunks_ + 1) * kChunk);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+void Anchors::Grow(lua_State* L) {
+  if (!lua_checkstack(store_, 4)) luaL_error(L, "not enough memory");
+  lua_newuserdatauv(L, 0, kChunk);
+  // Only now: a finaliser that ran in the allocation may have grown us as well.
+  if (!Reserve()) luaL_error(L, "not enough memory");
+  lua_xmove(L, store_, 1);
+  const auto first = static_cast<Slot>(chunks_) * kChunk;
+  ++chunks_;
+  for (Slot i = kChunk; i > 0; --i) free_.push_back(first + i - 1);
+}
+
+Anchors::Slot Anchors::Put(lua_State* L) {
+  while (free_.empty()) Grow(L);
+  const Slot slot = free_.back();
+  free_.pop_back();
+  lua_pushvalue(store_, static_cast<int>(slot / kChunk) + 1);
+  lua_xmove(L, store_, 1);
+  lua_setiuservalue(store_, -2, static_cast<int>(slot % kChunk) + 1);
+  lua_pop(store_, 1);
+  return slot;
+}
+
+void Anchors::Push(lua_State* to, Slot slot) const {
+  lua_pushvalue(store_, static_cast<int>(slot / kChunk) + 1);
+  lua_getiuservalue(store_, -1, static_cast<int>(slot % kChunk) + 1);
+  if (to != store_) lua_xmove(store_, to, 1);
+  lua_pop(store_, 1);
+}
+
+void Anchors::Drop(Slot& slot) {
+  if (slot == kNone) return;
+  lua_pushvalue(store_, static_cast<int>(slot / kChunk) + 1);
+  lua_pushnil(store_);
+  lua_setiuservalue(store_, -2, static_cast<int>(slot % kChunk) + 1);
+  lua_pop(store_, 1);
+  free_.push_back(slot);
+  slot = kNone;
+}
+
+}  // namespace msys

@@ -1,0 +1,48 @@
+// Keeps Lua values alive for C++ objects.
+//
+// The registry with luaL_ref would be the obvious place, but storing into a
+// table may raise, and pool threads may only raise under protection.  Here the
+// values are the user values of a few userdata, which can be set and read
+// without raising; a chunk of them is also all that the collector has to look
+// at again after a change, however many values are kept.
+//
+// Threads: the holder of the state's turn.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "lua_api.h"
+
+namespace msys {
+
+class Anchors {
+ public:
+  using Slot = std::uint32_t;
+  static constexpr Slot kNone = UINT32_MAX;
+
+  // [-0, +0, m] Once, before anything else.
+  void Open(lua_State* L);
+
+  // [-0, +0, m] Lets everything go.
+  void Close(lua_State* L);
+
+  // [-1, +0, m] Keeps the value at the top of L.
+  Slot Put(lua_State* L);
+  // [-0, +1, -] Pushes the value onto a stack with room for it.
+  void Push(lua_State* to, Slot slot) const;
+  // [-0, +0, -] Lets the value go and sets the slot to kNone.
+  void Drop(Slot& slot);
+
+ private:
+  static constexpr int kChunk = 128;
+
+  void Grow(lua_State* L);
+  bool Reserve() noexcept;
+
+  lua_State* store_ = nullptr;  // runs nothing: its stack holds the chunks
+  int chunks_ = 0;
+  std::vector<Slot> free_;  // its capacity is the number of slots
+};
+
+}  // namespace msys

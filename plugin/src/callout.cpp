@@ -1,0 +1,412 @@
+// The part of State that runs callouts and sessions, and ends them.
+#include <cassert>
+#include <new>
+
+#include "job.h"
+#include "state.h"
+
+namespace msys {
+namespace {
+
+struct Finish {
+  void (*finish)(void* ctx, lua_State* L, msys_status status, int count);
+  void* ctx;
+  const char* name;
+  msys_status status;
+  int count;
+};
+
+// finish, values...
+int FinishMain(lua_State* L) {
+  const auto* request = static_cast<Finish*>(lua_touserdata(L, 1));
+  lua_remove(L, 1);
+  if (request->status == MSYS_E_LUA) {
+    lua_settop(L, 2);  // error value, traceback
+    if (lua_type(L, 2) != LUA_TSTRING) {
+      luaL_tolstring(L, 1, nullptr);
+      lua_replace(L, 2);
+    }
+  }
+  request->finish(request->ctx, L, request->status, lua_gettop(L));
+  return 0;
+}
+
+void LogFinishError(State& state, const Finish& request, lua_State* L) {
+  state.engine.host().Log(
+      MSYS_LOG_ERROR, "callout", "%s of state %s: finish() failed: %s",
+      request.name, state.name.c_str(),
+      lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+                                     : "an error value that is not a string");
+}
+
+// Calls finish() with the values on top of L, above nothing else.
+void CallFinish(State& state, Finish& request, lua_State* L) {
+  const int count = lua_gettop(L);
+  if (!lua_checkstack(L, 3)) {
+    lua_settop(L, 0);
+    return CallFinish(state, request, L);
+  }
+  lua_pushcfunction(L, &FinishMain);
+  lua_pushlightuserdata(L, &request);
+  lua_rotate(L, 1, 2);
+  if (lua_pcall(L, count + 1, 0, 0) != LUA_OK) LogFinishError(state, request, L);
+}
+
+}  // namespace
+
+// ---- callouts ------------------------------------------------------------------
+
+msys_status State::Run(msys_callout& callout) {
+  if (detach_called_ || engine.stopping()) return MSYS_E_CLOSED;
+  auto* script = new (std::nothrow) Script(*this);
+  auto* tls = callout.session == nullptr ? new (std::nothrow) Tls : nullptr;
+  if (script == nullptr || (callout.session == nullptr && tls == nullptr)) {
+    delete script;
+    delete tls;
+    return MSYS_E_NOMEM;
+  }
+  script->kind = Script::Kind::kCallout;
+  script->traced = true;
+  script->callout = &callout;
+  script->tls = tls;
+  script->session = reinterpret_cast<Session*>(callout.session);
+  script->lane = home_lane_.get();
+  script->start.run = &OnStart;
+  script->resume.run = &OnResume;
+  script->cancel.run = &OnCancel;
+  callout.plugin_data = script;
+  RunAtHome(script->start);
+  return MSYS_OK;
+}
+
+void State::OnStart(Work* work) {
+  auto& script = Work::OwnerOf<Script>(work);
+  State& state = script.state;
+  Slice& slice = *state.current;
+  script.id = state.NextId();
+  script.next = state.callouts_;
+  if (script.next != nullptr) script.next->prev = &script;
+  state.callouts_ = &script;
+  // Counts are the turn's, so they are taken here and not in Run().
+  if (script.session != nullptr) {
+    ++script.session->references;
+    script.tls = script.session->tls->Share();
+  }
+  if (state.closing_) {
+    return state.EndCallout(slice, script, MSYS_E_CANCELLED, 0);
+  }
+  script.co = state.coroutines.Take(state.aux);
+  if (script.co.L == nullptr) {
+    return state.EndCallout(slice, script, MSYS_E_NOMEM, 0);
+  }
+  state.Trace(MSYS_TRACE_START, &slice, &script, nullptr);
+  state.AfterSlice(slice, script, BeginScript(slice, script, 0));
+}
+
+void State::OnResume(Work* work) {
+  auto& script = Work::OwnerOf<Script>(work);
+  Slice& slice = *script.state.current;
+  script.state.AfterSlice(slice, script, ResumeScript(slice, script));
+}
+
+void State::AfterSlice(Slice& slice, Script& script, Outcome outcome) {
+  if (outcome == Outcome::kSuspended) return;
+  lua_State* co = script.co.L;
+  const int count = lua_gettop(co);
+  if (count == 0) return EndCallout(slice, script, MSYS_E_NOT_FOUND, 0);
+  const bool ok = lua_toboolean(co, 1) != 0;
+  lua_remove(co, 1);
+  EndCallout(slice, script, ok ? MSYS_OK : MSYS_E_LUA, count - 1);
+}
+
+void State::EndCallout(Slice& slice, Script& script, msys_status status,
+                       int count) {
+  if (script.cancelled) {
+    home_lane_->Remove(&script.cancel);
+    status = MSYS_E_CANCELLED;
+    count = 0;
+  }
+  Trace(MSYS_TRACE_END, &slice, &script, nullptr,
+        status == MSYS_OK            ? MSYS_OUTCOME_DONE
+        : status == MSYS_E_CANCELLED ? MSYS_OUTCOME_CANCELLED
+                                     : MSYS_OUTCOME_FAILED);
+  (script.prev == nullptr ? callouts_ : script.prev->next) = script.next;
+  if (script.next != nullptr) script.next->prev = script.prev;
+
+  msys_callout& callout = *script.callout;
+  Finish request{callout.finish, callout.ctx,
+                 callout.name != nullptr ? callout.name : "callout", status,
+                 count};
+  callout.plugin_data = nullptr;
+  if (script.co.L != nullptr) {
+    if (status != MSYS_OK && status != MSYS_E_LUA) lua_settop(script.co.L, 0);
+    CallFinish(*this, request, script.co.L);
+    coroutines.Return(script.co, !script.exposed);
+  } else {
+    // No memory for a coroutine: on the spare one, which is empty.
+    CallFinish(*this, request, aux);
+    lua_settop(aux, 0);
+  }
+  if (script.session != nullptr) ReleaseSession(*script.session);
+  script.tls->Release(anchors);
+  FreeScript(script);
+  FinishDetachIfOver();
+}
+
+msys_status State::Cancel(msys_callout& callout) {
+  auto* script = static_cast<Script*>(callout.plugin_data);
+  if (script == nullptr) return MSYS_E_NOT_FOUND;
+  if (script->cancelled) return MSYS_OK;  // on its way
+  script->cancelled = true;
+  RunAtHome(script->cancel);
+  return MSYS_OK;
+}
+
+void State::OnCancel(Work* work) {
+  auto& script = Work::OwnerOf<Script>(work);
+  State& state = script.state;
+  Slice& slice = *state.current;
+  // Its start is in the lane before this, so it has begun; it does not run now,
+  // since this does.  Either it waits, or what it waited for has come.
+  if (script.wait != nullptr) {
+    script.wait->Abandon();
+    script.wait = nullptr;
+  } else {
+    state.home_lane_->Remove(&script.resume);
+  }
+  state.DropAllQueued("cancelled: the session is gone", script.id);
+  CloseScript(slice, script);
+  state.EndCallout(slice, script, MSYS_E_CANCELLED, 0);
+}
+
+// ---- sessions ------------------------------------------------------------------
+
+msys_status State::OpenSession(Session** out) {
+  *out = nullptr;
+  if (detach_called_) return MSYS_E_CLOSED;
+  auto* session = new (std::nothrow) Session(*this);
+  auto* tls = new (std::nothrow) Tls;
+  if (session == nullptr || tls == nullptr) {
+    delete session;
+    delete tls;
+    return MSYS_E_NOMEM;
+  }
+  session->tls = tls;
+  session->close.run = &OnSessionClose;
+  session->close.owner = session;
+  session->next = sessions_;
+  if (sessions_ != nullptr) sessions_->prev = session;
+  sessions_ = session;
+  *out = session;
+  return MSYS_OK;
+}
+
+void State::CloseSession(Session& session) {
+  (session.prev == nullptr ? sessions_ : session.prev->next) = session.next;
+  if (session.next != nullptr) session.next->prev = session.prev;
+  RunAtHome(session.close);
+}
+
+void State::OnSessionClose(Work* work) {
+  ReleaseSession(Work::OwnerOf<Session>(work));
+}
+
+// ---- the end -------------------------------------------------------------------
+
+template <typename Visit>
+void State::ForEachOtherLane(Visit visit) {
+  for (auto& slot : pool_lanes_) {
+    if (PoolLane* lane = slot.load(std::memory_order_relaxed)) visit(*lane);
+  }
+  for (auto& lane : loop_lanes_) {
+    if (lane != nullptr) visit(*lane);
+  }
+}
+
+std::size_t State::DropQueued(Lane& lane, const char* why,
+                              std::uint64_t parent) {
+  Work* work = lane.RemoveIf([parent](Work* w) {
+    return w->run == &StartJob &&
+           (parent == 0 || Work::OwnerOf<Job>(w).parent == parent);
+  });
+  std::size_t count = 0;
+  while (work != nullptr) {
+    Work* next = work->next;
+    DropJob(Work::OwnerOf<Job>(work), why);
+    work = next;
+    ++count;
+  }
+  return count;
+}
+
+std::size_t State::DropAllQueued(const char* why, std::uint64_t parent) {
+  std::size_t all = 0;
+  ForEachOtherLane([&](LoopLane& lane) {
+    const std::size_t count = DropQueued(lane, why, parent);
+    if (count == 0) return;
+    all += count;
+    engine.host().Log(
+        MSYS_LOG_WARNING, "runInPool", "%s: %zu queued jobs of state %s: %s",
+        lane.executor.is_loop() ? "loop"
+                                : static_cast<PoolLane&>(lane).pool.name().c_str(),
+        count, name.c_str(), why);
+  });
+  return all;
+}
+
+// Only the holder changes the list, so the holder reads it without the lock.
+void State::CancelWaitsOfRunning(const char* why) NO_THREAD_SAFETY_ANALYSIS {
+  for (Job* job = running_; job != nullptr;) {
+    Job* next = job->running_next;
+    if (job->runner != nullptr && job->runner->wait != nullptr) {
+      job->runner->wait->Cancel(why);
+    }
+    job = next;
+  }
+}
+
+void State::CancelAll(const char* why) {
+  closing_ = true;
+  DropAllQueued(why, 0);
+  for (Script* script = callouts_; script != nullptr;) {
+    Script* next = script->next;
+    if (script->wait != nullptr) script->wait->Cancel(why);
+    script = next;
+  }
+  CancelWaitsOfRunning(why);
+}
+
+void State::RequestCancelAll() {
+  if (cancel_all_queued_.exchange(true, std::memory_order_relaxed)) return;
+  PostToLane(*home_lane_, cancel_all_work_);
+}
+
+void State::OnCancelAll(Work* work) {
+  State& state = Work::OwnerOf<State>(work);
+  state.cancel_all_queued_.store(false, std::memory_order_relaxed);
+  state.CancelAll("cancelled: the mail server is stopping");
+}
+
+msys_status State::Detach(void (*done)(void*), void* ctx) {
+  if (detach_called_) return MSYS_E_CLOSED;
+  detach_called_ = true;
+  done_ = done;
+  done_ctx_ = ctx;
+  RunAtHome(detach_work_);
+  return MSYS_OK;
+}
+
+void State::OnDetach(Work* work) {
+  State& state = Work::OwnerOf<State>(work);
+  state.detaching_ = true;
+  state.CancelAll("cancelled: the Lua state is being detached");
+  while (Session* session = state.sessions_) {
+    state.sessions_ = session->next;
+    ReleaseSession(*session);
+  }
+  state.FinishDetachIfOver();
+}
+
+void State::FinishDetachIfOver() {
+  if (!detaching_ || detach_queued_ || jobs_ > 0 || callouts_ != nullptr) return;
+  detach_queued_ = true;
+  Queue(*home_lane_, detach_done_work_);
+}
+
+void State::OnDetachDone(Work* work) {
+  State& state = Work::OwnerOf<State>(work);
+  state.detach_queued_ = false;
+  // From now on nobody finds the state by the engine; what has found it before
+  // is in a lane.
+  state.engine.Unlist(state);
+  if (!state.home_lane_->empty()) {
+    state.detach_queued_ = true;
+    return state.Queue(*state.home_lane_, state.detach_done_work_);
+  }
+  bool idle = true;
+  state.ForEachOtherLane([&](LoopLane& lane) {
+    if (!lane.executor.is_loop()) {
+      static_cast<PoolLane&>(lane).pool.Forget(static_cast<PoolLane&>(lane));
+    }
+    idle = idle && lane.idle();
+  });
+  // A lane that is not idle has a thread on its way to it; RunLane tries again
+  // when that has been and gone.
+  if (!idle || state.jobs_ > 0 || state.callouts_ != nullptr) return;
+  state.detach_over_ = true;
+}
+
+void State::FinishDetach() {
+  ReleaseLua();
+  Engine& e = engine;
+  void (*done)(void*) = done_;
+  void* ctx = done_ctx_;
+  delete this;
+  e.Gone();
+  done(ctx);
+}
+
+}  // namespace msys
+
+// ---- the main script of an interpreter without a host ----------------------------
+
+namespace msys {
+
+bool State::OpenMain() {
+  auto* tls = new (std::nothrow) Tls;
+  Script* script = NewScript();
+  if (tls == nullptr || script == nullptr) {
+    delete tls;
+    delete script;
+    return false;
+  }
+  script->kind = Script::Kind::kMain;
+  script->co.L = main;
+  script->lane = home_lane_.get();
+  script->tls = tls;
+  script->id = NextId();
+  script->resume.run = &OnMainResume;
+  main_script_ = script;
+  main_slice_.state = this;
+  main_slice_.script = script;
+  const bool taken = turn.TryTake();
+  assert(taken && "nothing runs yet");
+  static_cast<void>(taken);
+  current = &main_slice_;
+  return true;
+}
+
+void State::BlockMain(Slice& slice, Wait* wait) {
+  Script& script = *slice.script;
+  Frame* const frame = slice.frame;
+  FlushOutbox(*this, script);
+  if (wait == nullptr) {
+    if (jobs_ == 0) return;
+    main_waits_for_jobs_ = true;
+  }
+  main_resumed_ = false;
+  current = nullptr;
+  turn.Release(nullptr);
+  // The task that resumes us leaves us the turn.
+  while (!main_resumed_) run_one_task(run_one_task_ctx);
+  current = &slice;
+  slice.script = &script;
+  slice.frame = frame;
+}
+
+void State::OnMainResume(Work* work) {
+  State& state = Work::OwnerOf<Script>(work).state;
+  state.main_resumed_ = true;
+  state.current->keep_turn = true;
+}
+
+void State::CloseMain() {
+  closing_ = true;
+  BlockMain(main_slice_, nullptr);
+  ReleaseLua();
+  main_script_->tls->Release(anchors);
+  FreeScript(*main_script_);
+  delete this;
+}
+
+}  // namespace msys

@@ -1,0 +1,50 @@
+#include "coroutines.h"
+
+#include <new>
+
+namespace msys {
+
+int Coroutines::New(lua_State* aux) {
+  auto* self = static_cast<Coroutines*>(lua_touserdata(aux, 1));
+  auto* made = static_cast<Coroutine*>(lua_touserdata(aux, 2));
+  made->L = lua_newthread(aux);
+  // Finished scripts leave none behind, and a new one inherits aux's: none.
+  made->slot = self->anchors_.Put(aux);
+  return 0;
+}
+
+Coroutine Coroutines::Take(lua_State* aux) {
+  if (!spares_.empty()) {
+    const Coroutine spare = spares_.back();
+    spares_.pop_back();
+    return spare;
+  }
+  Coroutine made;
+  const int top = lua_gettop(aux);
+  lua_pushcfunction(aux, &Coroutines::New);
+  lua_pushlightuserdata(aux, this);
+  lua_pushlightuserdata(aux, &made);
+  const bool ok = lua_pcall(aux, 2, 0, 0) == LUA_OK;
+  lua_settop(aux, top);
+  return ok ? made : Coroutine{};
+}
+
+bool Coroutines::Keep(Coroutine coroutine) noexcept {
+  if (spares_.size() >= kSpares) return false;
+  try {
+    spares_.push_back(coroutine);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+void Coroutines::Return(Coroutine coroutine, bool reuse) {
+  if (reuse && lua_gethook(coroutine.L) == nullptr) {
+    lua_settop(coroutine.L, 0);
+    if (Keep(coroutine)) return;
+  }
+  anchors_.Drop(coroutine.slot);
+}
+
+}  // namespace msys

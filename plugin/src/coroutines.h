@@ -1,0 +1,40 @@
+// Coroutines for callouts and closures.  Making one costs an allocation of 1 KiB
+// and work for the collector, so those of finished scripts are used again,
+// unless a script could tell: it has asked for the coroutine, or set a hook.
+//
+// Threads: the holder of the state's turn.
+#pragma once
+
+#include <vector>
+
+#include "anchors.h"
+#include "lua_api.h"
+
+namespace msys {
+
+struct Coroutine {
+  lua_State* L = nullptr;
+  Anchors::Slot slot = Anchors::kNone;
+};
+
+class Coroutines {
+ public:
+  Coroutines(Anchors& anchors) : anchors_(anchors) {}
+
+  // [-0, +0, -] A coroutine with an empty stack; L is null when memory is out.
+  // `aux` is a coroutine of the state on which nothing runs.
+  Coroutine Take(lua_State* aux);
+  // [-0, +0, -] Gives one back that has ended without an error.
+  void Return(Coroutine coroutine, bool reuse);
+
+ private:
+  static constexpr std::size_t kSpares = 1024;
+
+  static int New(lua_State* aux);
+  bool Keep(Coroutine coroutine) noexcept;
+
+  Anchors& anchors_;
+  std::vector<Coroutine> spares_;
+};
+
+}  // namespace msys

@@ -1,0 +1,144 @@
+#include "engine.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "clock.h"
+#include "state.h"
+
+namespace msys {
+namespace {
+
+// Set in the child of a fork while engines had threads.
+std::atomic<bool> any_started{false};
+std::atomic<bool> is_fork{false};
+
+void InChild() {
+  // relaxed: a fork has one thread.
+  if (any_started.load(std::memory_order_relaxed)) {
+    is_fork.store(true, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace
+
+Engine::Engine(const msys_host& host, std::int32_t completion_returns)
+    : host_(host), completion_returns_(completion_returns) {
+  static std::once_flag once;
+  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, &InChild); });
+  for (std::uint32_t i = 0; i < host.loop_count; ++i) {
+    loops_.push_back(std::make_unique<Loop>(host_, i));
+  }
+}
+
+Engine::~Engine() = default;
+
+bool Engine::forked() const { return is_fork.load(std::memory_order_relaxed); }
+
+void Engine::Add(State& state) {
+  bool claim = false;
+  {
+    MutexLock lock(mu_);
+    states_.push_back(&state);
+    claim = !started_;
+    started_ = true;
+  }
+  if (!claim) return;
+  any_started.store(true, std::memory_order_relaxed);
+  pools_.ClaimThreads();
+}
+
+void Engine::Unlist(State& state) {
+  MutexLock lock(mu_);
+  if (std::erase(states_, &state) > 0) ++leaving_;
+}
+
+void Engine::Gone() {
+  MutexLock lock(mu_);
+  --leaving_;
+  changed_.notify_all();
+}
+
+std::uint64_t Engine::JobsLeft() {
+  std::uint64_t jobs = 0;
+  for (const State* state : states_) jobs += state->jobs();
+  return jobs;
+}
+
+bool Engine::Drained(std::uint64_t until_ns, bool may_wait, bool states_too) {
+  MutexLock lock(mu_);
+  for (;;) {
+    const bool attached = !states_.empty() || leaving_ > 0;
+    if (JobsLeft() == 0 && !(states_too && attached)) return true;
+    const std::uint64_t now = NowNs();
+    if (!may_wait || now >= until_ns) return false;
+    // Jobs end without telling us, so that they need not look for somebody who
+    // waits: look again every few milliseconds.
+    using std::chrono::steady_clock;
+    const std::uint64_t nap = std::min<std::uint64_t>(until_ns - now, 5'000'000);
+    lock.WaitUntil(changed_,
+                   steady_clock::now() + std::chrono::nanoseconds(nap));
+  }
+}
+
+msys_status Engine::Stop(std::uint32_t deadline_ms, std::string& error) {
+  const bool first = !stopping_.exchange(true, std::memory_order_relaxed);
+  if (first) {
+    deadline_ns_ = NowNs() + std::uint64_t{deadline_ms} * 1'000'000;
+  }
+  const bool may_wait = !host_.OnAnyLoop();
+  if (Drained(deadline_ns_, may_wait, /*states_too=*/true) && AtRest(may_wait)) {
+    return MSYS_OK;
+  }
+  if (NowNs() >= deadline_ns_ && !cancelled_) {
+    cancelled_ = true;
+    ForEachState([](State& state) { state.RequestCancelAll(); });
+    // What does not run is over as soon as its loop has seen to it.
+    constexpr std::uint64_t kGraceNs = 200'000'000;
+    if (Drained(NowNs() + kGraceNs, may_wait, true) && AtRest(may_wait)) {
+      return MSYS_OK;
+    }
+  }
+  if (NowNs() >= deadline_ns_) ReportLeft(error);
+  else error = "jobs are still being drained";
+  return MSYS_E_BUSY;
+}
+
+void Engine::ReportLeft(std::string& error) {
+  std::size_t states = 0;
+  std::size_t running = 0;
+  const std::uint64_t now = NowNs();
+  ForEachState([&](State& state) {
+    ++states;
+    state.ForEachRunning([&](const Job& job) {
+      ++running;
+      char where[128];
+      FormatSource(job.source, job.line, where, sizeof where);
+      host_.Log(MSYS_LOG_ERROR, "stop", "%s: %s of state %s still runs, for %.3f s",
+                job.pool_name(), where, state.name.c_str(),
+                static_cast<double>(now - job.started_ns) * 1e-9);
+    });
+  });
+  if (running > 0) {
+    error = std::to_string(running) + " closures still run; see the log";
+  } else {
+    error = std::to_string(states) +
+            " Lua states are still attached; detach them and call stop() again";
+  }
+}
+
+bool Engine::AtRest(bool may_wait) {
+  // The last job is over, but its worker may be on its way out of the pool.
+  for (std::size_t i = 0; i < pools_.size(); ++i) {
+    while (!pools_.at(i).AtRest()) {
+      if (!may_wait) return false;
+      std::this_thread::yield();
+    }
+  }
+  return true;
+}
+
+}  // namespace msys

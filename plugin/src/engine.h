@@ -1,0 +1,96 @@
+// The plugin between open() and close(): the host's callbacks, its loops, the
+// pools, the attached states; start and stop.
+#pragma once
+
+#include <msys/plugin.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "host.h"
+#include "loop.h"
+#include "pool_set.h"
+#include "sync.h"
+
+namespace msys {
+
+class State;
+
+class Engine {
+ public:
+  Engine(const msys_host& host, std::int32_t completion_returns);
+  ~Engine();  // nothing is attached any more and no worker is in a pool
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const Host& host() const { return host_; }
+  PoolSet& pools() { return pools_; }
+  Loop& loop(std::uint32_t index) { return *loops_[index]; }
+  bool returns_results() const {
+    return completion_returns_ == MSYS_COMPLETION_RETURNS_RESULTS;
+  }
+  bool stopping() const {
+    // relaxed: a job that slips in is counted and drained like those before it.
+    return stopping_.load(std::memory_order_relaxed);
+  }
+  bool on_main_thread() const {
+    return std::this_thread::get_id() == main_thread_;
+  }
+  // Threads were started in a process of which this one is a fork.
+  bool forked() const;
+
+  // [loop] The first one claims the threads.
+  void Add(State& state) EXCLUDES(mu_);
+  // The state is about to go: nobody finds it here any more; then it is gone.
+  void Unlist(State& state) EXCLUDES(mu_);
+  void Gone() EXCLUDES(mu_);
+  std::uint64_t NextStateNumber() {
+    return 1 + state_numbers_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  // [main] See msys_api.stop.
+  msys_status Stop(std::uint32_t deadline_ms, std::string& error)
+      EXCLUDES(mu_);
+  // No worker is in a pool.  Waits for those that are on their way out.
+  bool AtRest(bool may_wait);
+  // Nothing is left that close() would pull the ground from under.
+  bool Closable() { return Drained(0, false, true) && AtRest(false); }
+
+  // Calls visit(state) for every attached state; it cannot be detached
+  // meanwhile.
+  template <typename Visit>
+  void ForEachState(Visit visit) EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    for (State* state : states_) visit(*state);
+  }
+
+ private:
+  // Waits, but not on a loop, until nothing is left or the time has come.
+  bool Drained(std::uint64_t until_ns, bool may_wait, bool states_too)
+      EXCLUDES(mu_);
+  std::uint64_t JobsLeft() REQUIRES(mu_);
+  void ReportLeft(std::string& error) EXCLUDES(mu_);
+
+  const Host host_;
+  const std::int32_t completion_returns_;
+  const std::thread::id main_thread_ = std::this_thread::get_id();
+  PoolSet pools_{host_};
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::uint64_t> state_numbers_{0};  // relaxed: only unique
+  std::uint64_t deadline_ns_ = 0;  // [main] of the first Stop()
+  bool cancelled_ = false;         // [main] what was queued then
+
+  Mutex mu_;
+  std::condition_variable changed_;
+  std::vector<State*> states_ GUARDED_BY(mu_);
+  int leaving_ GUARDED_BY(mu_) = 0;  // unlisted and not gone
+  bool started_ GUARDED_BY(mu_) = false;
+};
+
+}  // namespace msys

@@ -1,0 +1,465 @@
+#include "job.h"
+
+#include <cassert>
+#include <cstring>
+#include <new>
+
+#include "clock.h"
+#include "job_box.h"
+#include "state.h"
+
+namespace msys {
+namespace {
+
+void EndScript(Script& script) {
+  State& state = script.state;
+  state.coroutines.Return(script.co, !script.exposed);
+  script.tls->Release(state.anchors);
+  state.FreeScript(script);
+}
+
+// The job is over and its last script, if any, has been given back.
+void EndJob(Job& job) {
+  State& state = job.state;
+  state.anchors.Drop(job.slot);
+  if (job.tls != nullptr) job.tls->Release(state.anchors);
+  job.stage = JobStage::kOver;
+  state.JobOver(job);
+  FreeJob(job);
+}
+
+// One line, whatever the message: newlines of a traceback become " | ".
+void LogFailure(const Job& job, const char* what, const char* text) {
+  char line[3072];
+  std::size_t n = 0;
+  for (const char* c = text; *c != '\0' && n + 4 < sizeof line; ++c) {
+    if (*c == '\n') {
+      std::memcpy(line + n, " | ", 3);
+      n += 3;
+      while (c[1] == '\t' || c[1] == ' ') ++c;
+    } else {
+      line[n++] = *c;
+    }
+  }
+  line[n] = '\0';
+  char where[128];
+  FormatSource(job.source, job.line, where, sizeof where);
+  job.state.engine.host().Log(
+      MSYS_LOG_ERROR, "runInPool", "%s: %s %s of state %s failed: %s",
+      job.pool_name(),
+      what, where, job.state.name.c_str(), line);
+}
+
+// `co` ends with false, error value, traceback or nil.
+void LogScriptFailure(const Job& job, const char* what, lua_State* co) {
+  const char* text = lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1)
+                     : lua_type(co, -2) == LUA_TSTRING
+                         ? lua_tostring(co, -2)
+                         : "an error value that is not a string";
+  LogFailure(job, what, text);
+}
+
+// Moves or copies the top `count` values of `from` to the caller of a
+// synchronous call, whose C function returns all that is above its arguments.
+void Deliver(Job& job, lua_State* from, int count, bool move) {
+  Script* caller = job.script;
+  if (caller == nullptr) return;  // it was cancelled; nobody wants the results
+  State& state = job.state;
+  job.script = nullptr;
+  if (!lua_checkstack(job.L, count + 2) || (!move && !lua_checkstack(from, count))) {
+    lua_pushboolean(job.L, 0);
+    state.PushText(job.L, "too many results for the stack of the caller");
+  } else {
+    if (!move) {
+      for (int i = 0; i < count; ++i) lua_pushvalue(from, -count);
+    }
+    lua_xmove(from, job.L, count);
+  }
+  state.Trace(MSYS_TRACE_DELIVER, state.current, caller, &job);
+  WakeScript(*caller);
+}
+
+void DeliverFailure(Job& job, const char* why) {
+  if (job.script == nullptr) return;
+  Script* caller = job.script;
+  job.script = nullptr;
+  lua_pushboolean(job.L, 0);
+  job.state.PushText(job.L, why);
+  WakeScript(*caller);
+}
+
+void RunCompletion(Slice& slice, Job& job);
+
+// The completion function, too, has ended or was not there.
+void AfterCompletion(Job& job) {
+  Script& script = *job.runner;
+  lua_State* co = script.co.L;
+  if (!lua_toboolean(co, 1)) {
+    LogScriptFailure(job, "the completion function for", co);
+  }
+  EndScript(script);
+  EndJob(job);
+}
+
+void CompleteAtHome(Work* work) {
+  Job& job = Work::OwnerOf<Job>(work);
+  job.runner->lane = &job.state.home_lane();
+  RunCompletion(*job.state.current, job);
+}
+
+// The closure has ended: its coroutine holds what pcall would return.
+void AfterClosure(Slice& slice, Job& job) {
+  State& state = job.state;
+  Script& script = *job.runner;
+  lua_State* co = script.co.L;
+  slice.now = NowNs();
+  job.failed = !lua_toboolean(co, 1);
+  if (job.stats != nullptr) {
+    job.stats->started.Add(UINT64_MAX);  // one fewer
+    job.stats->run.Record(slice.now - job.started_ns);
+    (job.failed ? job.stats->failed : job.stats->done).Add(1);
+  }
+  state.Trace(MSYS_TRACE_END, &slice, &script, &job,
+              job.failed ? MSYS_OUTCOME_FAILED : MSYS_OUTCOME_DONE);
+  if (script.traced) {
+    // A caller that gets the failure is told; nobody else would be.
+    if (job.failed && job.script == nullptr) {
+      LogScriptFailure(job, "closure", co);
+    }
+    if (job.failed) lua_settop(co, 2);  // without the traceback
+  }
+  switch (job.mode) {
+    case JobMode::kSync:
+      Deliver(job, co, lua_gettop(co), /*move=*/true);
+      [[fallthrough]];
+    case JobMode::kAsync:
+      EndScript(script);
+      EndJob(job);
+      break;
+    case JobMode::kCompletion:
+      KeepResults(job, co);
+      Deliver(job, co, lua_gettop(co), /*move=*/false);
+      RunCompletion(slice, job);
+      break;
+    case JobMode::kCompletionSched:
+      KeepResults(job, co);
+      Deliver(job, co, lua_gettop(co), /*move=*/false);
+      job.work.run = &CompleteAtHome;
+      job.work.order = 0;
+      state.Queue(state.home_lane(), job.work);
+      break;
+  }
+}
+
+// What follows a slice of the job's script.
+void Proceed(Slice& slice, Job& job, Outcome outcome) {
+  if (outcome == Outcome::kSuspended) {
+    slice.now = NowNs();
+    return;
+  }
+  if (job.stage == JobStage::kRunning) {
+    job.stage = JobStage::kOver;
+    AfterClosure(slice, job);
+  } else {
+    AfterCompletion(job);
+  }
+}
+
+void ResumeJob(Work* work) {
+  Script& script = Work::OwnerOf<Script>(work);
+  Slice& slice = *script.state.current;
+  Job& job = *script.job;
+  Proceed(slice, job, ResumeScript(slice, script));
+}
+
+// On the coroutine of the closure, whose values it gets, or on one of its own
+// when those are kept there.
+void RunCompletion(Slice& slice, Job& job) {
+  State& state = job.state;
+  Script& script = *job.runner;
+  lua_State* co = script.co.L;
+  const int count = lua_gettop(co);
+  bool room = lua_checkstack(co, 4);
+  if (room && job.box->in_coroutine) {
+    const Coroutine own = state.coroutines.Take(state.aux);
+    room = own.L != nullptr && lua_checkstack(own.L, count + 4);
+    if (own.L != nullptr && room) {
+      for (int i = 1; i <= count; ++i) lua_pushvalue(co, i);
+      lua_xmove(co, own.L, count);
+      // The box keeps the old one.
+      state.anchors.Drop(script.co.slot);
+      script.co = own;
+      co = own.L;
+    } else if (own.L != nullptr) {
+      state.coroutines.Return(own, true);
+    }
+  }
+  if (!room) {
+    LogFailure(job, "the completion function for", "not enough memory");
+    EndScript(script);
+    EndJob(job);
+    return;
+  }
+  state.anchors.Push(co, job.slot);  // the box
+  lua_getiuservalue(co, -1, JobBox::kCompletion);
+  lua_remove(co, -2);
+  lua_insert(co, 1);
+  Proceed(slice, job, BeginScript(slice, script, count + 1));
+}
+
+void PutInOutbox(Slice& slice, Job& job) {
+  State& state = job.state;
+  const bool own = slice.script != nullptr;
+  job.outbox_head = own ? &slice.script->outbox : &state.stray;
+  job.outbox = own ? &slice.script->outbox_end : &state.stray_end;
+  job.next = nullptr;
+  **job.outbox = &job;
+  *job.outbox = &job.next;
+}
+
+void RemoveFromOutbox(Job& job) {
+  Job** link = job.outbox_head;
+  while (*link != &job) link = &(*link)->next;
+  *link = job.next;
+  if (job.next == nullptr) *job.outbox = link;
+  job.outbox = nullptr;
+}
+
+// Room in the backlog for a job whose caller waits: any thread.
+void OnGranted(Admission* admission) {
+  Job& job = *reinterpret_cast<Job*>(
+      reinterpret_cast<char*>(admission) - Job::AdmissionOffset());
+  job.state.PostToLane(*job.waiting_lane, job.work);
+}
+
+void EnterAfterWait(Work* work) {
+  Job& job = Work::OwnerOf<Job>(work);
+  job.admitted = true;
+  if (job.abandoned || job.state.closing()) {
+    return DropJob(job, "cancelled: the state is being closed");
+  }
+  job.Enter();
+}
+
+}  // namespace
+
+void StartJob(Work* work) {
+  Job& job = Work::OwnerOf<Job>(work);
+  State& state = job.state;
+  Slice& slice = *state.current;
+  job.started_ns = slice.now;
+  job.stage = JobStage::kRunning;
+  if (job.stats != nullptr) {
+    auto& lane = static_cast<PoolLane&>(*job.lane);
+    const std::uint64_t active = lane.pool.active();
+    const std::uint64_t limit = lane.pool.concurrency();
+    job.stats->invocations.Add(1);
+    job.stats->started.Add(1);
+    job.stats->active_sum.Add(active);
+    job.stats->saturation_sum_ppm.Add(
+        active * 1'000'000 / (limit == 0 ? 1 : limit));
+    job.stats->wait.Record(slice.now > job.submitted_ns
+                               ? slice.now - job.submitted_ns
+                               : 0);
+    if (job.admitted) {
+      job.admitted = false;
+      lane.pool.Unadmit();
+    }
+  }
+  state.JobStarted(job);
+
+  Script* script = state.NewScript();
+  Coroutine co;
+  if (script != nullptr) co = state.coroutines.Take(state.aux);
+  if (co.L == nullptr) {
+    if (script != nullptr) state.FreeScript(*script);
+    if (job.stats != nullptr) {
+      job.stats->started.Add(UINT64_MAX);
+      job.stats->failed.Add(1);
+    }
+    state.Trace(MSYS_TRACE_END, &slice, nullptr, &job, MSYS_OUTCOME_FAILED);
+    if (job.script == nullptr) LogFailure(job, "closure", "not enough memory");
+    if (job.box != nullptr) KeepFailure(job, "not enough memory", false);
+    DeliverFailure(job, "not enough memory");
+    return EndJob(job);
+  }
+  script->kind = Script::Kind::kClosure;
+  script->co = co;
+  script->lane = job.lane;
+  script->tls = job.tls->Share();
+  script->id = job.id;
+  script->job = &job;
+  script->traced = job.mode != JobMode::kSync;
+  script->resume.run = &ResumeJob;
+  script->resume.order = job.work.order;  // a job keeps its place
+  job.runner = script;
+
+  if (job.slot == Anchors::kNone) {
+    lua_pushvalue(job.L, 2);  // the caller is suspended and keeps it
+    lua_xmove(job.L, co.L, 1);
+  } else {
+    state.anchors.Push(co.L, job.slot);
+    if (job.box != nullptr) {
+      lua_getiuservalue(co.L, -1, JobBox::kClosure);
+      lua_remove(co.L, -2);
+    } else {
+      state.anchors.Drop(job.slot);  // the coroutine has it now
+    }
+  }
+  state.Trace(MSYS_TRACE_START, &slice, script, &job);
+  Proceed(slice, job, BeginScript(slice, *script, 1));
+}
+
+Job::Job(State& s) : state(s) { work.owner = this; }
+
+std::size_t Job::AdmissionOffset() {
+  static_assert(std::is_same_v<decltype(Job::admission), Admission>);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+  return offsetof(Job, admission);
+#pragma GCC diagnostic pop
+}
+
+void Job::Enter() {
+  stage = JobStage::kQueued;
+  work.run = &StartJob;
+  work.order = submitted_ns = NowNs();
+  state.Queue(*lane, work);
+  if (mode == JobMode::kAsync || (box != nullptr && !state.engine.returns_results())) {
+    // The caller only waited for room.
+    Script* caller = script;
+    script = nullptr;
+    if (caller != nullptr) WakeScript(*caller);
+  }
+}
+
+void Job::Abandon() {
+  script = nullptr;
+  // A job that only its caller was interested in goes with it; the callout's
+  // other queued jobs are dropped by whoever cancels the callout.
+  if (stage == JobStage::kWaiting || stage == JobStage::kQueued) {
+    abandoned = !CancelJob(
+        *this, "cancelled: the session of the calling script is over");
+  }
+}
+
+void Job::Cancel(const char* why) {
+  if (stage == JobStage::kWaiting || stage == JobStage::kQueued) {
+    CancelJob(*this, why);
+  }
+}
+
+Job* NewJob(State& state) {
+  Job* job = state.free_jobs;
+  if (job != nullptr) {
+    state.free_jobs = job->next;
+    job->~Job();
+    new (job) Job(state);
+  } else {
+    job = new (std::nothrow) Job(state);
+    if (job == nullptr) return nullptr;
+  }
+  job->id = state.NextId();
+  return job;
+}
+
+void FreeJob(Job& job) {
+  job.next = job.state.free_jobs;
+  job.state.free_jobs = &job;
+}
+
+bool SubmitJob(Slice& slice, Job& job) {
+  State& state = job.state;
+  state.JobSubmitted(job);
+  if (job.stats != nullptr) {
+    Pool& pool = static_cast<PoolLane*>(job.lane)->pool;
+    job.admission.granted = &OnGranted;
+    job.work.run = &EnterAfterWait;
+    job.waiting_lane = slice.script->lane;
+    job.stage = JobStage::kWaiting;
+    if (!pool.Admit(job.admission)) return false;
+    job.admitted = true;
+  }
+  job.stage = JobStage::kQueued;
+  PutInOutbox(slice, job);
+  return true;
+}
+
+bool SubmitJobNow(Slice& slice, Job& job) {
+  if (job.stats != nullptr) {
+    if (!static_cast<PoolLane*>(job.lane)->pool.AdmitNow()) return false;
+    job.admitted = true;
+  }
+  job.state.JobSubmitted(job);
+  job.stage = JobStage::kQueued;
+  PutInOutbox(slice, job);
+  return true;
+}
+
+void FormatSource(const char* source, int line, char* out, std::size_t size) {
+  if (source == nullptr || source[0] == '\0') {
+    std::snprintf(out, size, "?");
+  } else if (source[0] == '@') {
+    std::snprintf(out, size, "%s:%d", source + 1, line);
+  } else if (source[0] == '=') {
+    // A C function, or a chunk with a name of its own.
+    if (line > 0) std::snprintf(out, size, "%s:%d", source + 1, line);
+    else std::snprintf(out, size, "%s", source + 1);
+  } else {
+    std::snprintf(out, size, "[string]:%d", line);
+  }
+}
+
+void FlushJobs(State& state, Job*& first, Job**& end) {
+  if (first == nullptr) return;
+  const std::uint64_t now = NowNs();
+  Job* job = first;
+  first = nullptr;
+  end = &first;
+  while (job != nullptr) {
+    Job* next = job->next;
+    job->outbox = nullptr;
+    job->work.run = &StartJob;
+    job->work.order = job->submitted_ns = now;
+    state.Queue(*job->lane, job->work);
+    job = next;
+  }
+}
+
+bool CancelJob(Job& job, const char* why) {
+  if (job.stage == JobStage::kWaiting) {
+    auto& lane = static_cast<PoolLane&>(*job.lane);
+    // Granted already: it is on its way to its caller's lane.
+    if (!lane.pool.CancelAdmission(job.admission)) {
+      if (!job.waiting_lane->Remove(&job.work)) return false;
+      job.admitted = true;
+    }
+  } else if (job.stage != JobStage::kQueued) {
+    return false;
+  } else if (job.outbox != nullptr) {
+    RemoveFromOutbox(job);
+  } else if (!job.lane->Remove(&job.work)) {
+    return false;
+  }
+  DropJob(job, why);
+  return true;
+}
+
+void DropJob(Job& job, const char* why) {
+  State& state = job.state;
+  job.stage = JobStage::kOver;
+  if (job.stats != nullptr) {
+    job.stats->cancelled.Add(1);
+    if (job.admitted) {
+      job.admitted = false;
+      static_cast<PoolLane&>(*job.lane).pool.Unadmit();
+    }
+  }
+  state.Trace(MSYS_TRACE_END, state.current, nullptr, &job,
+              MSYS_OUTCOME_CANCELLED);
+  if (job.box != nullptr) KeepFailure(job, why, true);
+  DeliverFailure(job, why);
+  EndJob(job);
+}
+
+}  // namespace msys

@@ -1,0 +1,103 @@
+// One call of runInPool: a closure, a pool, and who gets the results.  A job ends
+// exactly once: done, failed, cancelled (before it started) or refused (never
+// accepted), and is counted under that name in its lane's statistics.
+//
+// Threads: the holder of the state's turn, but for `source` and `line` of jobs
+// that are in a lane or running, which any thread may read under the lane's or
+// the state's running-list lock.
+#pragma once
+
+#include <cstdint>
+
+#include "pool.h"
+#include "script.h"
+
+namespace msys {
+
+struct JobBox;
+
+enum class JobMode : std::uint8_t {
+  kSync,             // the caller is suspended and gets the results
+  kAsync,            // nobody gets them
+  kCompletion,       // then the completion function, on the same thread
+  kCompletionSched,  // then the completion function, on the home loop
+};
+
+enum class JobStage : std::uint8_t { kWaiting, kQueued, kRunning, kOver };
+
+struct Job final : Wait {
+  explicit Job(State& s);
+  static std::size_t AdmissionOffset();
+
+  // Into its lane; a caller that only waited for room goes on.
+  void Enter();
+  // As the wait of the script that called, in kSync.
+  void Abandon() override;
+  void Cancel(const char* why) override;
+
+  const char* pool_name() const {
+    return stats != nullptr ? static_cast<PoolLane*>(lane)->pool.name().c_str()
+                            : "loop";
+  }
+
+  State& state;
+  LoopLane* lane = nullptr;      // the pool's, or a loop's (runInInst)
+  LaneStats* stats = nullptr;    // of the pool lane; null on a loop
+  Work work;                     // in the lane: start; in the home lane: complete
+  Admission admission;           // in the pool's backlog
+  Job* next = nullptr;           // in an outbox, or the list of free ones
+  Job*** outbox = nullptr;       // the end of the outbox it is in; null: none
+  Job** outbox_head = nullptr;
+  LoopLane* waiting_lane = nullptr;  // of the caller that waits for room
+
+  JobMode mode = JobMode::kSync;
+  JobStage stage = JobStage::kQueued;
+  bool admitted = false;         // holds a place in the backlog
+  bool failed = false;
+  bool listed = false;           // among the state's running jobs
+  bool abandoned = false;        // dropped as soon as there is room for it
+  Anchors::Slot slot = Anchors::kNone;  // the closure, or the box
+  JobBox* box = nullptr;                // kCompletion*
+  Tls* tls = nullptr;
+  Script* runner = nullptr;             // the closure's script, once started
+
+  std::uint64_t id = 0;
+  std::uint64_t parent = 0;      // id of the script that submitted it
+  std::uint64_t submitted_ns = 0;
+  std::uint64_t started_ns = 0;
+  const char* source = nullptr;  // of the closure, as long as it lives
+  int line = 0;
+
+  // Of all that have started and not ended, in the state; by its mutex.
+  Job* running_next = nullptr;
+  Job* running_prev = nullptr;
+};
+
+// A new job, or null.  Freed by EndJob() or FreeJob().
+Job* NewJob(State& state);
+void FreeJob(Job& job);  // never submitted, or over
+
+// Puts the job into the outbox of the running script, or queues it for room in
+// the pool's backlog.  False: it waits for room, and so must the caller.
+bool SubmitJob(Slice& slice, Job& job);
+// The same for a caller that cannot wait; false: refused, nothing has changed.
+bool SubmitJobNow(Slice& slice, Job& job);
+
+// Starts a job, as work of its lane.
+void StartJob(Work* work);
+// Hands the jobs of an outbox to their lanes, in order.
+void FlushJobs(State& state, Job*& first, Job**& end);
+inline void FlushOutbox(State& state, Script& script) {
+  FlushJobs(state, script.outbox, script.outbox_end);
+}
+
+// Drops a job that has not started.  False: it has, or is over.  The waiting
+// caller, and scripts in job:wait(), get false and `why`.
+bool CancelJob(Job& job, const char* why);
+// The same for a job that has been taken out of its lane.
+void DropJob(Job& job, const char* why);
+
+// "policy.lua:12", from what lua_getinfo says of a function.
+void FormatSource(const char* source, int line, char* out, std::size_t size);
+
+}  // namespace msys

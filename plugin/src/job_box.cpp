@@ -1,0 +1,100 @@
+#include "job_box.h"
+
+#include "state.h"
+
+namespace msys {
+namespace {
+
+void WakeWaiters(JobBox& box) {
+  BoxWait* wait = box.waiters;
+  box.waiters = nullptr;
+  while (wait != nullptr) {
+    BoxWait* next = wait->next;
+    if (PushResults(wait->L, box, 2) < 0) {
+      lua_pushboolean(wait->L, 0);
+      box.state->PushText(wait->L, "too many results for the caller's stack");
+    }
+    WakeScript(*wait->script);
+    delete wait;
+    wait = next;
+  }
+}
+
+void Unlink(BoxWait& wait) {
+  BoxWait** link = &wait.box->waiters;
+  while (*link != &wait) link = &(*link)->next;
+  *link = wait.next;
+}
+
+}  // namespace
+
+void BoxWait::Abandon() {
+  Unlink(*this);
+  delete this;
+}
+
+void BoxWait::Cancel(const char* why) {
+  // The job itself ends soon, one way or the other; but perhaps only after its
+  // closure has, and the waiting script should not be held up by that.
+  Unlink(*this);
+  lua_pushboolean(L, 0);
+  script->state.PushText(L, why);
+  WakeScript(*script);
+  delete this;
+}
+
+void KeepResults(Job& job, lua_State* co) {
+  JobBox& box = *job.box;
+  const int count = lua_gettop(co);
+  if (!lua_checkstack(co, 3)) return KeepFailure(job, "not enough memory", false);
+  job.state.anchors.Push(co, job.slot);
+  if (count <= JobBox::kInline) {
+    for (int i = 0; i < count; ++i) {
+      lua_pushvalue(co, i + 1);
+      lua_setiuservalue(co, -2, JobBox::kResults + i);
+    }
+  } else {
+    lua_pushthread(co);
+    lua_setiuservalue(co, -2, JobBox::kResults);
+    box.in_coroutine = true;
+    job.runner->exposed = true;
+  }
+  lua_pop(co, 1);
+  box.results = count;
+  WakeWaiters(box);
+}
+
+void KeepFailure(Job& job, const char* why, bool cancelled) {
+  JobBox& box = *job.box;
+  lua_State* aux = job.state.aux;
+  job.state.anchors.Push(aux, job.slot);
+  lua_pushboolean(aux, 0);
+  lua_setiuservalue(aux, -2, JobBox::kResults);
+  job.state.PushText(aux, why);
+  lua_setiuservalue(aux, -2, JobBox::kResults + 1);
+  lua_pop(aux, 1);
+  box.results = 2;
+  box.cancelled = cancelled;
+  WakeWaiters(box);
+}
+
+int PushResults(lua_State* L, JobBox& box, int index) {
+  index = lua_absindex(L, index);
+  const int count = box.results;
+  if (!lua_checkstack(L, count + 1)) return -1;
+  if (!box.in_coroutine) {
+    for (int i = 0; i < count; ++i) {
+      lua_getiuservalue(L, index, JobBox::kResults + i);
+    }
+    return count;
+  }
+  lua_getiuservalue(L, index, JobBox::kResults);
+  lua_State* co = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  if (!lua_checkstack(co, count)) return -1;
+  for (int i = 1; i <= count; ++i) lua_pushvalue(co, i);
+  lua_xmove(co, L, count);
+  return count;
+}
+
+}  // namespace msys

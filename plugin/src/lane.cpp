@@ -1,0 +1,113 @@
+#include "lane.h"
+
+#include <cassert>
+
+namespace msys {
+
+bool Lane::Push(Work* work) {
+  MutexLock lock(mu_);
+  work->next = nullptr;
+  if (head_ == nullptr) {
+    head_ = tail_ = work;
+  } else if (tail_->order <= work->order) {
+    tail_->next = work;
+    tail_ = work;
+  } else {
+    // Only a closure that goes on is older than what is queued, and it is older
+    // than nearly all of it: the place is near the head.
+    Work** link = &head_;
+    while ((*link)->order <= work->order) link = &(*link)->next;
+    work->next = *link;
+    *link = work;
+  }
+  if (busy_) return false;
+  busy_ = true;
+  order = head_->order;
+  return true;
+}
+
+bool Lane::Claim() {
+  MutexLock lock(mu_);
+  if (busy_) return false;
+  busy_ = true;
+  return true;
+}
+
+Work* Lane::Pop() {
+  MutexLock lock(mu_);
+  Work* work = head_;
+  if (work == nullptr) return nullptr;
+  head_ = work->next;
+  if (head_ == nullptr) tail_ = nullptr;
+  work->next = nullptr;
+  return work;
+}
+
+bool Lane::Settle() {
+  MutexLock lock(mu_);
+  assert(busy_ && "L1");
+  was_parked = false;
+  busy_ = head_ != nullptr;
+  if (busy_) order = head_->order;
+  return busy_;
+}
+
+bool Lane::Remove(Work* work) {
+  MutexLock lock(mu_);
+  Work* before = nullptr;
+  for (Work* w = head_; w != nullptr; before = w, w = w->next) {
+    if (w != work) continue;
+    (before == nullptr ? head_ : before->next) = work->next;
+    if (tail_ == work) tail_ = before;
+    work->next = nullptr;
+    return true;
+  }
+  return false;
+}
+
+bool Lane::idle() {
+  MutexLock lock(mu_);
+  return !busy_;
+}
+
+bool Lane::empty() {
+  MutexLock lock(mu_);
+  return head_ == nullptr;
+}
+
+void LaneList::PushBack(Lane& lane) {
+  lane.next = nullptr;
+  (tail_ == nullptr ? head_ : tail_->next) = &lane;
+  tail_ = &lane;
+}
+
+Lane* LaneList::PopFront() {
+  Lane* lane = head_;
+  if (lane == nullptr) return nullptr;
+  head_ = lane->next;
+  if (head_ == nullptr) tail_ = nullptr;
+  lane->next = nullptr;
+  return lane;
+}
+
+bool LaneList::Remove(Lane& lane) {
+  Lane* before = nullptr;
+  for (Lane* l = head_; l != nullptr; before = l, l = l->next) {
+    if (l != &lane) continue;
+    (before == nullptr ? head_ : before->next) = lane.next;
+    if (tail_ == &lane) tail_ = before;
+    lane.next = nullptr;
+    return true;
+  }
+  return false;
+}
+
+void LaneList::InsertBy(Lane& lane, std::uint64_t Lane::*key) {
+  if (tail_ == nullptr || tail_->*key <= lane.*key) return PushBack(lane);
+  Lane** link = &head_;
+  while ((*link)->*key <= lane.*key) link = &(*link)->next;
+  lane.next = *link;
+  *link = &lane;
+}
+
+}  // namespace msys

@@ -1,0 +1,157 @@
+// The work of one state for one executor (a pool, or a loop), first in first
+// out.  The lane, not the job, is what a pool queues and what waits for a
+// state's turn: parking it keeps all its jobs in order, at the cost of one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "sync.h"
+
+namespace msys {
+
+class Lane;
+class Turn;
+struct Worker;
+
+// One piece of work: a job to start, a script to go on.  Embedded in what it
+// works on, so that queueing needs no memory.
+struct Work {
+  // Called with the state's turn held.
+  void (*run)(Work* work) = nullptr;
+  void* owner = nullptr;  // what it is embedded in
+  Work* next = nullptr;
+  std::uint64_t order = 0;  // smaller runs first; the time of submission
+
+  template <typename Owner>
+  static Owner& OwnerOf(Work* work) {
+    return *static_cast<Owner*>(work->owner);
+  }
+};
+
+// Who lends threads to lanes.
+class Executor {
+ public:
+  // The turn of the lane's state is free and the lane is first in line.  True:
+  // a thread that has nothing else to do will now come for it.  False: all
+  // threads are busy; one will come when it is free, so the state should wake
+  // its next waiter as well.  `self`: the calling worker, when it is about to
+  // look for work, else null.
+  virtual bool Wake(Lane& lane, Worker* self) = 0;
+  // A loop must not wait long behind jobs (T3, T9); pools may.
+  virtual bool is_loop() const = 0;
+
+ protected:
+  ~Executor() = default;
+};
+
+// Who runs the lane's work: the Lua state.
+class LaneRunner {
+ public:
+  // The calling thread holds the turn; on return it has released it, and
+  // neither the lane nor the state may be touched by the caller.
+  virtual void RunLane(Lane& lane, Worker* self) = 0;
+
+ protected:
+  ~LaneRunner() = default;
+};
+
+// Threads: Push and the readers from any; Pop and Settle by the thread that
+// holds the turn and was given the lane.
+//
+// Invariants, true whenever mu_ is free:
+//   L1  busy_ is true while exactly one party has the lane: a waiter list of
+//       its turn, the ready list of its pool, a thread on its way to it, or
+//       the thread that runs it.
+//   L2  not busy_ means no work.
+class Lane {
+ public:
+  Lane(Turn& turn, Executor& executor, LaneRunner& runner)
+      : turn(turn), executor(executor), runner(runner) {}
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  // Queues work behind all of the same or a smaller order.  True: the lane was
+  // idle, and the caller must now make it wait for the turn (Turn::Ready by
+  // the holder, Turn::Submit by others).
+  [[nodiscard]] bool Push(Work* work) EXCLUDES(mu_);
+
+  // Marks an idle lane busy without work, for a caller that will run it at
+  // once.  False: it is busy already.
+  [[nodiscard]] bool Claim() EXCLUDES(mu_);
+
+  Work* Pop() EXCLUDES(mu_);  // null: empty
+
+  // The runner is done with the lane for now.  True: there is work left, and
+  // the lane must wait for the turn again.
+  [[nodiscard]] bool Settle() EXCLUDES(mu_);
+
+  // Takes out `work` if it is still queued.
+  bool Remove(Work* work) EXCLUDES(mu_);
+  // Takes out all for which choose(work) is true, in their order.
+  template <typename Choose>
+  Work* RemoveIf(Choose choose) EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    Work* taken = nullptr;
+    Work** taken_end = &taken;
+    tail_ = nullptr;
+    for (Work** link = &head_; *link != nullptr;) {
+      Work* work = *link;
+      if (!choose(work)) {
+        tail_ = work;
+        link = &work->next;
+        continue;
+      }
+      *link = work->next;
+      work->next = nullptr;
+      *taken_end = work;
+      taken_end = &work->next;
+    }
+    return taken;
+  }
+
+  bool idle() EXCLUDES(mu_);   // nobody has it (L1), and no work is queued
+  bool empty() EXCLUDES(mu_);  // no work is queued
+
+  // Calls visit(work) for everything queued, in order; visit must not use the
+  // lane.
+  template <typename Visit>
+  void ForEach(Visit visit) EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    for (Work* work = head_; work != nullptr; work = work->next) visit(work);
+  }
+
+  Turn& turn;
+  Executor& executor;
+  LaneRunner& runner;
+
+  // Of the party that has the lane (L1).
+  Lane* next = nullptr;         // link in that party's list
+  std::uint64_t ticket = 0;     // place among the turn's waiters; 0: none yet
+  std::uint64_t order = 0;      // of the first work, when it began to wait
+  bool was_parked = false;      // a worker came and found the state busy
+
+ private:
+  Mutex mu_;
+  Work* head_ GUARDED_BY(mu_) = nullptr;
+  Work* tail_ GUARDED_BY(mu_) = nullptr;
+  bool busy_ GUARDED_BY(mu_) = false;
+};
+
+// A list of lanes; guarded by whoever owns it.
+class LaneList {
+ public:
+  bool empty() const { return head_ == nullptr; }
+  Lane* front() const { return head_; }
+  void PushBack(Lane& lane);
+  Lane* PopFront();
+  bool Remove(Lane& lane);
+  // Behind all lanes whose `key` is not greater.
+  void InsertBy(Lane& lane, std::uint64_t Lane::*key);
+
+ private:
+  Lane* head_ = nullptr;
+  Lane* tail_ = nullptr;
+};
+
+}  // namespace msys

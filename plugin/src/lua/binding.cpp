@@ -1,0 +1,156 @@
+#include "binding.h"
+
+#include "../state.h"
+
+namespace msys {
+namespace {
+
+const char kStateRef = 0;
+const char kAux = 0;
+
+// Makes require answer with the table at the top.  [-0, +0, e]
+void Provide(lua_State* L, const char* name) {
+  if (lua_getglobal(L, "package") == LUA_TTABLE &&
+      lua_getfield(L, -1, "loaded") == LUA_TTABLE) {
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 2);
+  } else {
+    lua_settop(L, lua_gettop(L) - 1 -
+                      (lua_type(L, -2) == LUA_TTABLE && lua_gettop(L) > 1 ? 1 : 0));
+  }
+}
+
+}  // namespace
+
+const void* StateRefKey() { return &kStateRef; }
+
+State& CheckState(lua_State* L) {
+  auto* ref = static_cast<StateRef*>(lua_touserdata(L, lua_upvalueindex(1)));
+  if (ref->state == nullptr) {
+    luaL_error(L, "msys: this Lua state is not attached to the plugin any more");
+  }
+  if (ref->state->engine.forked()) {
+    luaL_error(L, "msys: this process was forked after the pools' threads had "
+               "started, and has none of them; fork before the first attach");
+  }
+  return *ref->state;
+}
+
+Slice& CheckSlice(lua_State* L, State& state, const char* function) {
+  if (state.current == nullptr) {
+    luaL_error(L, "%s: no callout or closure is running; the mail server must "
+               "run policies by callouts", function);
+  }
+  return *state.current;
+}
+
+void CheckCanSuspend(lua_State* L, State& state, const char* function,
+                     const char* instead) {
+  const Slice& slice = CheckSlice(L, state, function);
+  const char* why = CannotSuspend(L, &slice);
+  if (why != nullptr) {
+    luaL_error(L, "%s: cannot wait here: %s; %s", function, why, instead);
+  }
+}
+
+Pool* ToPool(lua_State* L, State& state, int arg) {
+  PoolSet& pools = state.engine.pools();
+  if (lua_type(L, arg) == LUA_TSTRING) {
+    std::size_t length = 0;
+    const char* name = lua_tolstring(L, arg, &length);
+    return pools.Find(std::string_view(name, length));
+  }
+  int is_integer = 0;
+  const lua_Integer id = lua_tointegerx(L, arg, &is_integer);
+  return is_integer != 0 ? pools.Find(std::int64_t{id}) : nullptr;
+}
+
+Pool& CheckPool(lua_State* L, State& state, int arg) {
+  Pool* pool = ToPool(L, state, arg);
+  if (pool == nullptr) {
+    char names[512];
+    const int type = lua_type(L, arg);
+    const bool number = type == LUA_TNUMBER;
+    state.engine.pools().ListNames(names, sizeof names, number);
+    if (number) {
+      luaL_argerror(L, arg, lua_pushfstring(L, "no thread pool with id %s; pools: %s",
+                                            luaL_tolstring(L, arg, nullptr), names));
+    }
+    if (type == LUA_TSTRING) {
+      luaL_argerror(L, arg, lua_pushfstring(L, "no thread pool named \"%s\"; pools: %s",
+                                            lua_tostring(L, arg), names));
+    }
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "thread pool name or id expected, got %s; "
+                                  "pools: %s", luaL_typename(L, arg), names));
+  }
+  return *pool;
+}
+
+void SetFunctions(lua_State* L, const luaL_Reg* functions) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef);
+  luaL_setfuncs(L, functions, 1);
+}
+
+void SubTable(lua_State* L, int table, const char* name) {
+  luaL_getsubtable(L, table, name);
+}
+
+int OpenBinding(lua_State* L) {
+  auto* state = static_cast<State*>(lua_touserdata(L, 1));
+  lua_settop(L, 1);
+  luaL_checkversion(L);
+
+  // The functions of an earlier attach find the new state by the same block.
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef) != LUA_TUSERDATA) {
+    auto* made = static_cast<StateRef*>(lua_newuserdatauv(L, sizeof(StateRef), 0));
+    made->state = nullptr;
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kStateRef);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef);
+  }
+  auto* ref = static_cast<StateRef*>(lua_touserdata(L, -1));
+  if (ref->state != nullptr) {
+    return luaL_error(L, "this Lua state is attached already, as %s",
+                      ref->state->name.c_str());
+  }
+  state->aux = lua_newthread(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kAux);
+  if (!lua_checkstack(state->aux, 16)) return luaL_error(L, "not enough memory");
+  state->OpenLua(L);
+
+  lua_settop(L, 1);
+  lua_pushglobaltable(L);                     // 2
+  SubTable(L, 2, "msys");                     // 3
+  SubTable(L, 3, "core");                     // 4
+  SubTable(L, 3, "threadpool");               // 5
+  SubTable(L, 2, "thread");                   // 6
+  OpenConstants(L, 4);
+  OpenCoroutine(L);
+  OpenDataSharing(L);
+  OpenJobObject(L);
+  OpenRunInPool(L, 3);
+  lua_settop(L, 6);
+  Provide(L, "thread");
+  lua_settop(L, 5);
+  Provide(L, "msys.threadpool");
+  lua_settop(L, 4);
+  Provide(L, "msys.core");
+  lua_settop(L, 3);
+  Provide(L, "msys");
+  ref->state = state;  // last: nothing of the above can fail any more
+  return 0;
+}
+
+int CloseBinding(lua_State* L) {
+  auto* state = static_cast<State*>(lua_touserdata(L, 1));
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef);
+  auto* ref = static_cast<StateRef*>(lua_touserdata(L, -1));
+  if (ref != nullptr && ref->state == state) ref->state = nullptr;
+  state->CloseLua(L);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kAux);
+  return 0;
+}
+
+}  // namespace msys

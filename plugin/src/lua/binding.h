@@ -1,0 +1,71 @@
+// What the C functions of the Lua side share.
+//
+// With a C-built Lua a raise is a longjmp and skips destructors.  So in every
+// function that may raise no local has a destructor, and C++ that may throw is
+// called through a noexcept function that makes no Lua call.
+#pragma once
+
+#include <cstdint>
+
+#include "../lua_api.h"
+
+namespace msys {
+
+class Pool;
+class State;
+struct Slice;
+struct Tls;
+
+// The registry key of the StateRef.
+const void* StateRefKey();
+
+// [-1, +0, e] (lightuserdata State): puts everything into the Lua state.
+int OpenBinding(lua_State* L);
+// [-1, +0, e] (lightuserdata State): the functions now refuse, and what was
+// kept for the state is let go.
+int CloseBinding(lua_State* L);
+
+// The state of a C function whose first upvalue is the StateRef; raises when it
+// is detached, or the process is a fork.
+State& CheckState(lua_State* L);
+
+// The running slice; raises, naming `function`, when no callout or closure runs.
+Slice& CheckSlice(lua_State* L, State& state, const char* function);
+
+// Raises when the script cannot be suspended here.
+void CheckCanSuspend(lua_State* L, State& state, const char* function,
+                     const char* instead);
+
+// The pool that argument `arg` names, by name or id; raises.
+Pool& CheckPool(lua_State* L, State& state, int arg);
+// The same; null for an unknown one.
+Pool* ToPool(lua_State* L, State& state, int arg);
+
+// Sets functions into the table at the top, each with the StateRef as upvalue.
+// [-0, +0, e]
+void SetFunctions(lua_State* L, const luaL_Reg* functions);
+
+// Pushes t[name], a table, made if it was not there.  [-0, +1, e]
+void SubTable(lua_State* L, int table, const char* name);
+
+// One for each family; called once, at attach, with nothing on the stack to
+// keep.  [-0, +0, e]
+void OpenCoroutine(lua_State* L);
+void OpenConstants(lua_State* L, int core);
+void OpenDataSharing(lua_State* L);
+void OpenRunInPool(lua_State* L, int msys);
+void OpenJobObject(lua_State* L);
+
+// Whose _TLS the code running on L sees.  [-0, +0, m]
+Tls& CurrentTls(lua_State* L, State& state);
+
+// In an interpreter without a host: the jobs submitted from now on are drained,
+// when the state closes, before what is older is finalised.  [-0, +0, m]
+void RenewDrain(lua_State* L);
+
+struct JobBox;
+// Pushes a new job object, whose closure and completion function are at the
+// given indices.  [-0, +1, m]
+JobBox* NewJobBox(lua_State* L, State& state, int closure, int completion);
+
+}  // namespace msys

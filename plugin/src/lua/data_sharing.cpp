@@ -1,0 +1,176 @@
+// _OSTLS, a table for each OS thread, and _TLS, one for each session.
+//
+// The globals are proxies: the table behind them depends on who asks, and a
+// script may keep the proxy in a local or an upvalue that a closure sees on
+// another thread.  So next() and rawget() see nothing in them; pairs() and #
+// do.
+#include <atomic>
+#include <new>
+
+#include "../state.h"
+#include "binding.h"
+
+namespace msys {
+namespace {
+
+const char kOstls = 0;      // registry: { [thread number] = table }
+const char kCoroutines = 0;  // registry: weak { [coroutine] = TlsBox }
+
+// Numbers are not used again, as addresses and thread ids are: a new thread must
+// not see an old one's table.
+lua_Integer ThreadNumber() {
+  static std::atomic<lua_Integer> last{0};  // relaxed: only unique
+  thread_local const lua_Integer own =
+      last.fetch_add(1, std::memory_order_relaxed) + 1;
+  return own;
+}
+
+void PushOstls(lua_State* L, State&) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kOstls);
+  if (lua_rawgeti(L, -1, ThreadNumber()) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, ThreadNumber());
+  }
+  lua_remove(L, -2);
+}
+
+// The _TLS of a coroutine that a script has made: its own.
+struct TlsBox {
+  Tls* tls;
+};
+
+int CollectTlsBox(lua_State* L) {
+  auto* box = static_cast<TlsBox*>(lua_touserdata(L, 1));
+  State* state = State::Of(L);
+  if (box->tls != nullptr && state != nullptr) box->tls->Release(state->anchors);
+  else if (box->tls != nullptr && --box->tls->references == 0) delete box->tls;
+  box->tls = nullptr;
+  return 0;
+}
+
+Tls* NewTls() noexcept { return new (std::nothrow) Tls; }
+
+Tls& CoroutineTls(lua_State* L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kCoroutines);
+  lua_pushthread(L);
+  if (lua_rawget(L, -2) == LUA_TUSERDATA) {
+    Tls& tls = *static_cast<TlsBox*>(lua_touserdata(L, -1))->tls;
+    lua_pop(L, 2);
+    return tls;
+  }
+  lua_pop(L, 1);
+  lua_pushthread(L);
+  auto* box = static_cast<TlsBox*>(lua_newuserdatauv(L, sizeof(TlsBox), 0));
+  box->tls = nullptr;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, &CollectTlsBox);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  box->tls = NewTls();
+  if (box->tls == nullptr) luaL_error(L, "not enough memory");
+  Tls& tls = *box->tls;
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  return tls;
+}
+
+void PushTls(lua_State* L, State& state) {
+  Tls& tls = CurrentTls(L, state);
+  if (tls.table == Anchors::kNone) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    tls.table = state.anchors.Put(L);
+    return;
+  }
+  state.anchors.Push(L, tls.table);
+}
+
+using PushTable = void (*)(lua_State* L, State& state);
+
+template <PushTable kPush>
+int l_index(lua_State* L) {
+  kPush(L, CheckState(L));
+  lua_pushvalue(L, 2);
+  lua_gettable(L, -2);
+  return 1;
+}
+
+template <PushTable kPush>
+int l_newindex(lua_State* L) {
+  kPush(L, CheckState(L));
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_settable(L, -3);
+  return 0;
+}
+
+template <PushTable kPush>
+int l_len(lua_State* L) {
+  kPush(L, CheckState(L));
+  lua_pushinteger(L, luaL_len(L, -1));
+  return 1;
+}
+
+int l_next(lua_State* L) {
+  lua_settop(L, 2);
+  if (lua_next(L, 1) != 0) return 2;
+  lua_pushnil(L);
+  return 1;
+}
+
+template <PushTable kPush>
+int l_pairs(lua_State* L) {
+  State& state = CheckState(L);
+  lua_pushcfunction(L, &l_next);
+  kPush(L, state);
+  lua_pushnil(L);
+  return 3;
+}
+
+template <PushTable kPush>
+void SetProxy(lua_State* L, const char* name) {
+  static constexpr luaL_Reg kMeta[] = {
+      {"__index", l_index<kPush>},
+      {"__newindex", l_newindex<kPush>},
+      {"__len", l_len<kPush>},
+      {"__pairs", l_pairs<kPush>},
+      {nullptr, nullptr},
+  };
+  lua_newtable(L);
+  lua_createtable(L, 0, 6);
+  SetFunctions(L, kMeta);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+  lua_setglobal(L, name);
+}
+
+}  // namespace
+
+Tls& CurrentTls(lua_State* L, State& state) {
+  const Slice* slice = state.current;
+  if (slice != nullptr && slice->script != nullptr &&
+      slice->script->co.L == L) {
+    return *slice->script->tls;
+  }
+  return CoroutineTls(L);
+}
+
+void OpenDataSharing(lua_State* L) {
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kOstls);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kCoroutines);
+  SetProxy<PushOstls>(L, "_OSTLS");
+  SetProxy<PushTls>(L, "_TLS");
+}
+
+}  // namespace msys

@@ -1,0 +1,122 @@
+// The job object: job:wait(), job:status(), job:cancel().
+#include <new>
+
+#include "../job_box.h"
+#include "../state.h"
+#include "binding.h"
+
+namespace msys {
+namespace {
+
+constexpr char kJob[] = "msys.job";
+const char kMeta = 0;
+
+JobBox& CheckBox(lua_State* L) {
+  auto* box = static_cast<JobBox*>(lua_touserdata(L, 1));
+  bool ok = box != nullptr && lua_getmetatable(L, 1) != 0;
+  if (ok) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta);
+    ok = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  if (!ok) luaL_typeerror(L, 1, kJob);
+  return *box;
+}
+
+int ReturnAboveBox(lua_State* L, int, lua_KContext) { return lua_gettop(L) - 2; }
+
+BoxWait* NewBoxWait() noexcept { return new (std::nothrow) BoxWait; }
+
+// job:wait()  ->  true, results... | false, error, as soon as the closure has
+// ended; at once when it has.
+int l_wait(lua_State* L) {
+  State& state = CheckState(L);
+  JobBox& box = CheckBox(L);
+  if (box.results >= 0) {
+    const int count = PushResults(L, box, 1);
+    if (count < 0) return luaL_error(L, "job:wait: too many results for the stack");
+    return count;
+  }
+  CheckCanSuspend(L, state, "job:wait", "call it elsewhere");
+  Slice& slice = *state.current;
+  if (slice.script->job != nullptr && slice.script->job == box.job) {
+    return luaL_error(L, "job:wait: a closure cannot wait for its own end");
+  }
+  BoxWait* wait = NewBoxWait();
+  if (wait == nullptr) return luaL_error(L, "job:wait: not enough memory");
+  lua_settop(L, 1);
+  lua_pushvalue(L, 1);
+  MarkSuspended(L);                           // mark box
+  wait->box = &box;
+  wait->next = nullptr;
+  BoxWait** link = &box.waiters;
+  while (*link != nullptr) link = &(*link)->next;
+  *link = wait;
+  return Suspend(L, slice, *wait, &ReturnAboveBox);
+}
+
+const char* Status(const JobBox& box) {
+  if (box.cancelled) return "cancelled";
+  if (box.results >= 0) return "done";
+  return box.job->stage == JobStage::kRunning ? "running" : "queued";
+}
+
+int l_status(lua_State* L) {
+  lua_pushstring(L, Status(CheckBox(L)));
+  return 1;
+}
+
+// job:cancel()  ->  true: the closure will not run; false: it has started.
+int l_cancel(lua_State* L) {
+  CheckState(L);
+  JobBox& box = CheckBox(L);
+  lua_pushboolean(L, box.job != nullptr &&
+                         CancelJob(*box.job, "cancelled: by job:cancel()"));
+  return 1;
+}
+
+int l_tostring(lua_State* L) {
+  JobBox& box = CheckBox(L);
+  lua_pushfstring(L, "%s (%s): %p", kJob, Status(box), static_cast<void*>(&box));
+  return 1;
+}
+
+constexpr luaL_Reg kMethods[] = {
+    {"wait", l_wait},
+    {"status", l_status},
+    {"cancel", l_cancel},
+    {nullptr, nullptr},
+};
+
+constexpr luaL_Reg kMetamethods[] = {
+    {"__tostring", l_tostring},
+    {nullptr, nullptr},
+};
+
+}  // namespace
+
+JobBox* NewJobBox(lua_State* L, State& state, int closure, int completion) {
+  auto* box = static_cast<JobBox*>(
+      lua_newuserdatauv(L, sizeof(JobBox), JobBox::kUserValues));
+  *box = JobBox{&state, nullptr, nullptr, -1, false, false};
+  lua_pushvalue(L, closure);
+  lua_setiuservalue(L, -2, JobBox::kClosure);
+  lua_pushvalue(L, completion);
+  lua_setiuservalue(L, -2, JobBox::kCompletion);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta);
+  lua_setmetatable(L, -2);
+  return box;
+}
+
+void OpenJobObject(lua_State* L) {
+  lua_newtable(L);
+  SetFunctions(L, kMetamethods);
+  lua_newtable(L);
+  SetFunctions(L, kMethods);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, kJob);
+  lua_setfield(L, -2, "__name");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kMeta);
+}
+
+}  // namespace msys

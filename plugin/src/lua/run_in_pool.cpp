@@ -1,0 +1,193 @@
+// msys.runInPool(pool, closure [, mode [, completion_mode]])
+#include <cstdio>
+
+#include "../job.h"
+#include "../job_box.h"
+#include "../state.h"
+#include "binding.h"
+
+namespace msys {
+namespace {
+
+constexpr char kName[] = "runInPool";
+constexpr lua_Integer kCompleteCallbackSched = 6;
+
+// In a suspended call the stack is: mark, closure or box, what the wait gives.
+constexpr int kKept = 2;
+
+int ReturnAboveKept(lua_State* L, int, lua_KContext) {
+  return lua_gettop(L) - kKept;
+}
+
+// After waiting for room in the backlog only: a failure, or what the call gives.
+int ReturnAfterRoom(lua_State* L, int, lua_KContext) {
+  if (lua_gettop(L) > kKept) return lua_gettop(L) - kKept;
+  if (lua_isnil(L, kKept)) return 0;
+  lua_pushboolean(L, 1);
+  lua_pushvalue(L, kKept);
+  return 2;
+}
+
+JobMode CheckMode(lua_State* L) {
+  switch (lua_type(L, 3)) {
+    case LUA_TNONE:
+    case LUA_TNIL:
+      return JobMode::kSync;
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, 3) ? JobMode::kAsync : JobMode::kSync;
+    case LUA_TFUNCTION: {
+      int is_integer = 0;
+      const lua_Integer mode = lua_tointegerx(L, 4, &is_integer);
+      return is_integer != 0 && mode == kCompleteCallbackSched
+                 ? JobMode::kCompletionSched
+                 : JobMode::kCompletion;
+    }
+    default:
+      luaL_argerror(L, 3,
+                    lua_pushfstring(L, "true (asynchronous), false or nil (wait "
+                                    "for the results) or a completion function "
+                                    "expected, got %s", luaL_typename(L, 3)));
+      return JobMode::kSync;
+  }
+}
+
+// The job cannot be accepted: counted, logged, and said.
+int Refuse(lua_State* L, State& state, Pool& pool, const char* why) {
+  pool.CountRefused();
+  state.engine.host().Log(MSYS_LOG_WARNING, kName,
+                          "%s: a job of state %s was refused: %s",
+                          pool.name().c_str(), state.name.c_str(), why);
+  lua_pushboolean(L, 0);
+  lua_pushfstring(L, "cancelled: %s", why);
+  return 2;
+}
+
+int NoMemory(lua_State* L, Pool& pool) {
+  pool.CountRefused();
+  return luaL_error(L, "%s: not enough memory", kName);
+}
+
+int BacklogFull(lua_State* L, Pool& pool, const char* why) {
+  pool.CountRefused();
+  return luaL_error(
+      L, "%s: the backlog of pool %s is full (%d jobs) and the call cannot wait "
+      "for room here: %s; call it elsewhere or raise Backlog",
+      kName, pool.name().c_str(), static_cast<int>(pool.limits().backlog), why);
+}
+
+// -0 +0: fills in what does not depend on the mode.
+void Describe(lua_State* L, State& state, Slice& slice, PoolLane& lane, Job& job,
+              int closure) {
+  lua_Debug ar;
+  lua_pushvalue(L, closure);
+  lua_getinfo(L, ">S", &ar);
+  job.source = ar.source;
+  job.line = ar.linedefined;
+  job.lane = &lane;
+  job.stats = &lane.stats;
+  job.tls = CurrentTls(L, state).Share();
+  job.parent = slice.script == nullptr ? 0 : slice.script->id;
+}
+
+int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
+  CheckCanSuspend(L, state, kName,
+                  "call it elsewhere, or asynchronously with true as the third "
+                  "argument");
+  CurrentTls(L, state);  // may raise: before there is a job
+  Job* job = NewJob(state);
+  if (job == nullptr) return NoMemory(L, pool);
+  Slice& slice = *state.current;
+  lua_settop(L, kKept);
+  MarkSuspended(L);
+  Describe(L, state, slice, lane, *job, kKept);
+  SubmitJob(slice, *job);
+  return Suspend(L, slice, *job, &ReturnAboveKept);
+}
+
+// kAsync, and the completion forms that give a job object.
+int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
+             JobMode mode) {
+  Slice& slice = CheckSlice(L, state, kName);
+  CurrentTls(L, state);
+  if (state.run_one_task != nullptr) RenewDrain(L);
+  JobBox* box = nullptr;
+  if (mode != JobMode::kAsync) {
+    box = NewJobBox(L, state, 2, 3);
+    const char* why = CannotSuspend(L, &slice);
+    if (state.engine.returns_results() && why != nullptr) {
+      CheckCanSuspend(L, state, kName, "call it elsewhere");
+    }
+  } else {
+    lua_pushvalue(L, 2);
+  }
+  lua_pushvalue(L, -1);
+  Anchors::Slot slot = state.anchors.Put(L);   // the closure or the box, twice
+  Job* job = NewJob(state);
+  if (job == nullptr) {
+    state.anchors.Drop(slot);
+    return NoMemory(L, pool);
+  }
+  Describe(L, state, slice, lane, *job, 2);
+  job->mode = mode;
+  job->slot = slot;
+  job->box = box;
+  if (box != nullptr) box->job = job;
+  if (box == nullptr) {
+    lua_settop(L, 1);
+    lua_pushnil(L);                            // pool nil
+  } else {
+    lua_replace(L, kKept);
+    lua_settop(L, kKept);                      // pool box
+  }
+
+  if (box != nullptr && state.engine.returns_results()) {
+    MarkSuspended(L);
+    SubmitJob(slice, *job);
+    return Suspend(L, slice, *job, &ReturnAboveKept);
+  }
+  if (SubmitJobNow(slice, *job)) return ReturnAfterRoom(L, LUA_OK, 0);
+  const char* why = CannotSuspend(L, &slice);
+  if (why != nullptr) {
+    if (box != nullptr) box->job = nullptr;
+    state.anchors.Drop(job->slot);
+    job->tls->Release(state.anchors);
+    FreeJob(*job);
+    return BacklogFull(L, pool, why);
+  }
+  if (SubmitJob(slice, *job)) return ReturnAfterRoom(L, LUA_OK, 0);
+  MarkSuspended(L);
+  return Suspend(L, slice, *job, &ReturnAfterRoom);
+}
+
+int l_run_in_pool(lua_State* L) {
+  State& state = CheckState(L);
+  Pool& pool = CheckPool(L, state, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  const JobMode mode = CheckMode(L);
+  CheckSlice(L, state, kName);
+  if (state.closing()) {
+    return Refuse(L, state, pool, "the Lua state is being detached");
+  }
+  if (state.engine.stopping()) {
+    return Refuse(L, state, pool, "the mail server is stopping");
+  }
+  PoolLane* lane = state.LaneFor(pool);
+  if (lane == nullptr) return NoMemory(L, pool);
+  return mode == JobMode::kSync ? RunSync(L, state, pool, *lane)
+                                : RunAsync(L, state, pool, *lane, mode);
+}
+
+constexpr luaL_Reg kFunctions[] = {
+    {"runInPool", l_run_in_pool},
+    {nullptr, nullptr},
+};
+
+}  // namespace
+
+void OpenRunInPool(lua_State* L, int msys) {
+  lua_pushvalue(L, msys);
+  SetFunctions(L, kFunctions);
+  lua_pop(L, 1);
+}
+
+}  // namespace msys

@@ -1,0 +1,179 @@
+// A named pool: a limit on threads, and the lanes that wait for one of them.
+//
+// A pool has one TBB task_arena of one slot for each of its workers, made when
+// the worker is first needed.  One arena of n slots would be the obvious
+// choice, but whenever a task is enqueued into an idle arena TBB wakes threads
+// for all its slots: with 50 slots one hop took 87 us and 50 threads where
+// arenas of one slot took 5 us and one thread (pinned to one CPU).  It also
+// gives a worker its number, and lets the pool shrink.  What would change our
+// mind: a TBB that wakes as many threads as there are tasks.
+//
+// TBB's enqueue is not first in first out, so it is only used to send for a
+// thread; the thread then takes lanes from here until there are none.
+//
+// Invariants, true whenever mu_ is free:
+//   P1  ready_ is not empty => active_ >= concurrency_: every thread that the
+//       pool may have is awake.
+//   P2  active_ workers are running Work() or on their way to it.
+//
+// Threads: everything may be called from any, except the constructor and the
+// destructor, which need the pool at rest (no lanes, no workers).
+#pragma once
+
+#include <oneapi/tbb/task_arena.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "histogram.h"
+#include "host.h"
+#include "lane.h"
+#include "loop.h"
+#include "sync.h"
+
+namespace msys {
+
+class Pool;
+class WorkerSlot;
+
+// What one state did with one pool.  Written by the holder of the state's turn.
+struct LaneStats {
+  Counter submitted, invocations, done, failed, cancelled, refused, parked;
+  Counter started, suspended;       // now: begun and not ended; of these, waiting
+  Counter active_sum;               // over invocations, running ones seen
+  Counter saturation_sum_ppm;       // the same over concurrency, in millionths
+  Histogram wait, run;
+};
+
+class PoolLane final : public LoopLane {
+ public:
+  PoolLane(Turn& turn_, Pool& pool, LaneRunner& runner_, Loop& home);
+  ~PoolLane();
+
+  Pool& pool;
+  Loop& home;  // runs it when the pool's concurrency is 0
+  LaneStats stats;
+};
+
+// A thread while it works for a pool.
+struct Worker {
+  Pool* pool;
+  int number;            // from 1
+  Lane* next = nullptr;  // what it takes next
+
+  static Worker* current();  // null: the calling thread is no worker now
+};
+
+// A job that waits for room in a full backlog.
+struct Admission {
+  void (*granted)(Admission* admission) = nullptr;  // any thread, once
+  Admission* next = nullptr;
+};
+
+class Pool final : public Executor {
+ public:
+  struct Limits {
+    std::uint32_t concurrency = 1;
+    std::uint32_t backlog = 0;
+    std::uint32_t stack_size_kib = 0;
+  };
+
+  Pool(const Host& host, std::string name, int id, Limits limits);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  bool Wake(Lane& lane, Worker* self) override EXCLUDES(mu_);
+  bool is_loop() const override { return false; }
+
+  // A lane without work that waits for a thread need not wait.
+  void Forget(PoolLane& lane) EXCLUDES(mu_);
+
+  // Takes effect at once for lanes that wait; workers above the new limit leave
+  // when they have finished their batch.
+  void SetConcurrency(std::uint32_t concurrency) EXCLUDES(mu_);
+
+  // A place in the backlog: given back when the job starts or is dropped.
+  // False: none is free; `admission.granted` will be called when one is.
+  [[nodiscard]] bool Admit(Admission& admission) EXCLUDES(mu_);
+  // The same for a caller that cannot wait.
+  [[nodiscard]] bool AdmitNow() EXCLUDES(mu_);
+  void Unadmit() EXCLUDES(mu_);
+  // False: it was granted already, or is being granted now.
+  bool CancelAdmission(Admission& admission) EXCLUDES(mu_);
+
+  const std::string& name() const { return name_; }
+  int id() const { return id_; }
+  std::size_t index() const { return index_; }  // in the PoolSet
+  void set_index(std::size_t index) { index_ = index; }
+  std::uint32_t concurrency() const {
+    return shown_concurrency_.load(std::memory_order_relaxed);
+  }
+  std::uint32_t active() const {
+    return shown_active_.load(std::memory_order_relaxed);
+  }
+  const Limits& limits() const { return limits_; }
+  // Before the first job only.
+  void set_backlog(std::uint32_t backlog) { limits_.backlog = backlog; }
+  void set_stack_size_kib(std::uint32_t kib) { limits_.stack_size_kib = kib; }
+
+  bool AtRest() EXCLUDES(mu_);  // no worker is in it
+
+  void Snapshot(msys_pool_stats& out) EXCLUDES(mu_);
+  // Figures start again from here; what is queued and running stays.
+  void ResetStats() EXCLUDES(mu_);
+  void CountRefused() { refused_.fetch_add(1, std::memory_order_relaxed); }
+
+  // Calls visit(lane) for the lane of every state that has used the pool.
+  template <typename Visit>
+  void ForEachLane(Visit visit) EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    for (PoolLane* lane : lanes_) visit(*lane);
+  }
+
+ private:
+  friend class PoolLane;
+  friend class WorkerSlot;
+
+  void Register(PoolLane& lane) EXCLUDES(mu_);
+  void Unregister(PoolLane& lane) EXCLUDES(mu_);
+  // A free slot, made if need be; null when memory or threads are missing.
+  WorkerSlot* TakeSlot() REQUIRES(mu_);
+  // Sends a thread for the lane.  False: it could not be sent.
+  bool Send(WorkerSlot& slot, Lane& lane);
+  void Work(WorkerSlot& slot, Lane& first);
+  Lane* NextLane(Worker& self, WorkerSlot& slot) EXCLUDES(mu_);
+  void RunOnHomeLoop(Lane& lane);
+  void SumStats(msys_pool_stats& out) REQUIRES(mu_);
+  void ShowActive() REQUIRES(mu_) {
+    shown_active_.store(active_, std::memory_order_relaxed);
+  }
+
+  const Host& host_;
+  const std::string name_;
+  const int id_;
+  std::size_t index_ = 0;
+  Limits limits_;
+
+  Mutex mu_;
+  std::uint32_t concurrency_ GUARDED_BY(mu_);
+  std::uint32_t active_ GUARDED_BY(mu_) = 0;
+  LaneList ready_ GUARDED_BY(mu_);  // by order
+  std::vector<std::unique_ptr<WorkerSlot>> slots_ GUARDED_BY(mu_);
+  std::vector<PoolLane*> lanes_ GUARDED_BY(mu_);
+  std::uint32_t admitted_ GUARDED_BY(mu_) = 0;
+  Admission* waiting_ GUARDED_BY(mu_) = nullptr;
+  Admission* waiting_tail_ GUARDED_BY(mu_) = nullptr;
+  msys_pool_stats past_ GUARDED_BY(mu_){};      // of lanes that are gone
+  msys_pool_stats baseline_ GUARDED_BY(mu_){};  // at the last reset
+
+  // relaxed: read for display and statistics; they order nothing.
+  std::atomic<std::uint32_t> shown_concurrency_;
+  std::atomic<std::uint32_t> shown_active_{0};
+  std::atomic<std::uint64_t> refused_{0};
+};
+
+}  // namespace msys

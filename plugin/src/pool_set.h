@@ -1,0 +1,67 @@
+// All pools of a plugin, by name or id, and their configuration.
+//
+// Pools are only ever added; a reader needs no lock.  Configure() is called by
+// one thread at a time ([main] of the ABI).
+#pragma once
+
+#include <msys/plugin.h>
+#include <oneapi/tbb/global_control.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "host.h"
+#include "pool.h"
+
+namespace msys {
+
+// Letter case does not matter in names; ASCII only.
+bool EqualIgnoringCase(std::string_view a, std::string_view b);
+
+class PoolSet {
+ public:
+  static constexpr std::size_t kMaxPools = 256;
+  static constexpr std::uint32_t kMaxConcurrency = 1024;
+  static constexpr int kFirstOwnId = 10;
+
+  explicit PoolSet(const Host& host) : host_(host) {}
+  ~PoolSet();
+  PoolSet(const PoolSet&) = delete;
+  PoolSet& operator=(const PoolSet&) = delete;
+
+  // The predefined pools, then those of `config` (may be null).  False: nothing
+  // has changed; `error` says why.  May throw std::bad_alloc, with the same
+  // effect.
+  [[nodiscard]] bool Configure(const msys_config* config, std::string& error);
+
+  // Tells TBB how many threads may be needed; before its first use.  Warns when
+  // the process allows fewer.
+  void ClaimThreads();
+
+  Pool* Find(std::string_view name) const;
+  Pool* Find(std::int64_t id) const;
+  std::size_t size() const { return size_.load(std::memory_order_acquire); }
+  Pool& at(std::size_t index) const {
+    return *pools_[index].load(std::memory_order_relaxed);
+  }
+  // "CPU, IO, dns"; with ids "CPU (0), IO (1)".  Cut to fit, never fails.
+  void ListNames(char* out, std::size_t capacity, bool with_ids) const;
+
+ private:
+  struct Change;
+
+  const Host& host_;
+  // release in Configure pairs with acquire in size(): an index below the size
+  // names a pool that is complete.
+  std::atomic<std::size_t> size_{0};
+  std::array<std::atomic<Pool*>, kMaxPools> pools_{};
+  std::unique_ptr<tbb::global_control> parallelism_;
+  std::unique_ptr<tbb::global_control> stack_size_;
+  bool claimed_ = false;
+};
+
+}  // namespace msys

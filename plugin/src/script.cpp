@@ -1,0 +1,228 @@
+#include "script.h"
+
+#include <cassert>
+#include <cstring>
+
+#include "job.h"
+#include "state.h"
+
+namespace msys {
+namespace {
+
+// Index 1 of a C function that is suspended by us.  A script cannot get hold of
+// it: what a suspended coroutine has on its stack is not handed to anybody.
+const char kMark = 0;
+
+void* TraceKey(Script& script) { return &script.kind; }
+
+// The message handler of scripts whose failure wants a traceback.  The error
+// value stays what it is, since pending <close> variables are given it; the
+// traceback is put aside.
+int KeepTraceback(lua_State* L) {
+  auto* script = static_cast<Script*>(lua_touserdata(L, lua_upvalueindex(1)));
+  const char* message = luaL_tolstring(L, 1, nullptr);
+  luaL_traceback(L, L, message, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, TraceKey(*script));
+  lua_settop(L, 1);
+  return 1;
+}
+
+int ScriptDone(lua_State* L, int status, lua_KContext ctx) {
+  auto& script = *reinterpret_cast<Script*>(ctx);
+  const bool ok = status == LUA_OK || status == LUA_YIELD;
+  lua_pushboolean(L, ok);
+  lua_replace(L, 1);
+  if (ok || !script.traced) return lua_gettop(L);
+  lua_settop(L, 2);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, TraceKey(script));
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, TraceKey(script));
+  return 3;
+}
+
+// The first function of every script: script, function, arguments...; for a
+// callout only the script.
+int ScriptMain(lua_State* L) {
+  auto& script = *static_cast<Script*>(lua_touserdata(L, 1));
+  if (script.traced) {
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, &KeepTraceback, 1);
+  } else {
+    lua_pushboolean(L, 1);
+  }
+  lua_replace(L, 1);
+  int arguments = lua_gettop(L) - 2;
+  if (script.kind == Script::Kind::kCallout) {
+    arguments = script.callout->prepare(script.callout->ctx, L);
+    if (arguments < 0) return 0;  // nothing to call
+    if (arguments != lua_gettop(L) - 2) {
+      return luaL_error(
+          L, "callout %s: prepare() said %d arguments but left %d values; it "
+          "must push the function and exactly that many arguments",
+          script.callout->name, arguments, lua_gettop(L) - 1);
+    }
+  }
+  const int status = lua_pcallk(L, arguments, LUA_MULTRET, script.traced ? 1 : 0,
+                                reinterpret_cast<lua_KContext>(&script),
+                                &ScriptDone);
+  return ScriptDone(L, status, reinterpret_cast<lua_KContext>(&script));
+}
+
+struct CloseRequest {
+  lua_State* co;
+  int status;
+};
+
+int CloseProtected(lua_State* L) {
+  auto* request = static_cast<CloseRequest*>(lua_touserdata(L, 1));
+  request->status = lua_resetthread(request->co);
+  return 0;
+}
+
+Outcome RunScript(Slice& slice, Script& script, int values) {
+  State& state = script.state;
+  slice.script = &script;
+  slice.frame = nullptr;
+  int results = 0;
+  const int status = lua_resume(script.co.L, nullptr, values, &results);
+  FlushOutbox(state, script);
+  if (status == LUA_YIELD && script.wait != nullptr) {
+    slice.script = nullptr;
+    return Outcome::kSuspended;
+  }
+  if (status == LUA_YIELD) {
+    // Yielded to us, by itself (a C function; coroutine.yield has refused).
+    CloseScript(slice, script);
+    lua_settop(script.co.L, 0);
+    lua_pushboolean(script.co.L, 0);
+    state.PushText(script.co.L, "attempt to yield from outside a coroutine");
+    script.exposed = true;
+  } else if (status != LUA_OK) {
+    // Outside of the closure's own pcall: prepare() has raised, or memory was
+    // missing before the first line.  The error value is on top.
+    lua_xmove(script.co.L, state.aux, 1);
+    CloseScript(slice, script);
+    lua_settop(script.co.L, 0);
+    lua_pushboolean(script.co.L, 0);
+    lua_xmove(state.aux, script.co.L, 1);
+    script.exposed = true;
+  }
+  slice.script = nullptr;
+  return Outcome::kEnded;
+}
+
+}  // namespace
+
+Outcome BeginScript(Slice& slice, Script& script, int count) {
+  lua_State* L = script.co.L;
+  lua_pushcfunction(L, &ScriptMain);
+  lua_pushlightuserdata(L, &script);
+  if (count > 0) {
+    lua_rotate(L, -(count + 2), 2);
+  }
+  return RunScript(slice, script, count + 1);
+}
+
+Outcome ResumeScript(Slice& slice, Script& script) {
+  script.state.Trace(MSYS_TRACE_RESUME, &slice, &script, script.job);
+  return RunScript(slice, script, 0);
+}
+
+void CloseScript(Slice& slice, Script& script) {
+  // A coroutine that is suspended inside coroutine.resume or wrap has the one it
+  // resumed at index 2.
+  lua_State* chain[256];  // Lua itself allows fewer than 200 C levels
+  int depth = 0;
+  for (lua_State* co = script.co.L; co != nullptr && depth < 256;) {
+    chain[depth++] = co;
+    co = IsSuspended(co) ? lua_tothread(co, 2) : nullptr;
+  }
+  Script* const before = slice.script;
+  slice.script = &script;
+  slice.frame = nullptr;
+  script.wait = nullptr;
+  for (int i = depth; i-- > 0;) {
+    CloseRequest request{chain[i], LUA_OK};
+    const bool pending = lua_status(chain[i]) != LUA_OK;
+    script.state.Protected(&CloseProtected, &request);
+    if (pending && request.status != LUA_OK && i > 0) lua_settop(chain[i], 0);
+  }
+  FlushOutbox(script.state, script);
+  slice.script = before;
+}
+
+bool InFinaliser(lua_State* L) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar) != 0; ++level) {
+    if (lua_getinfo(L, "n", &ar) != 0 && ar.name != nullptr &&
+        std::strcmp(ar.name, "__gc") == 0 &&
+        std::strcmp(ar.namewhat, "metamethod") == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+const char* CannotSuspend(lua_State* L, const Slice* slice) {
+  if (slice == nullptr || slice->script == nullptr) {
+    return "no callout or closure is running; policies are run by callouts of "
+           "the mail server";
+  }
+  if (slice->script->kind == Script::Kind::kMain) {
+    // Waits in place, which only the collector's innards forbid.
+    return InFinaliser(L) ? "a finaliser cannot wait" : nullptr;
+  }
+  const lua_State* innermost =
+      slice->frame != nullptr ? slice->frame->co : slice->script->co.L;
+  if (L != innermost) {
+    return "this coroutine was resumed by C code, not by the coroutine library "
+           "that came with msys";
+  }
+  bool yieldable = lua_isyieldable(L);
+  for (const Frame* f = slice->frame; f != nullptr; f = f->outer) {
+    yieldable = yieldable && lua_isyieldable(f->from);
+  }
+  if (!yieldable) {
+    return "Lua cannot be suspended inside a C function (a table.sort "
+           "comparator, a string.gsub callback, require, a finaliser)";
+  }
+  return nullptr;
+}
+
+void MarkSuspended(lua_State* L) {
+  lua_pushlightuserdata(L, const_cast<char*>(&kMark));
+  lua_replace(L, 1);
+}
+
+bool IsSuspended(lua_State* co) {
+  return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 &&
+         lua_touserdata(co, 1) == &kMark;
+}
+
+int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
+  Script& script = *slice.script;
+  wait.script = &script;
+  wait.L = L;
+  script.wait = &wait;
+  State& state = script.state;
+  state.Trace(MSYS_TRACE_SUSPEND, &slice, &script, script.job);
+  if (script.kind == Script::Kind::kMain) {
+    state.BlockMain(slice, &wait);
+    return k(L, LUA_YIELD, 0);
+  }
+  if (script.job != nullptr && script.job->stats != nullptr) {
+    script.job->stats->suspended.Add(1);
+  }
+  return lua_yieldk(L, 0, 0, k);
+}
+
+void WakeScript(Script& script) {
+  script.wait = nullptr;
+  if (script.job != nullptr && script.job->stats != nullptr &&
+      script.kind != Script::Kind::kMain) {
+    script.job->stats->suspended.Add(UINT64_MAX);  // one fewer
+  }
+  script.state.Queue(*script.lane, script.resume);
+}
+
+}  // namespace msys

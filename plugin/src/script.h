@@ -1,0 +1,131 @@
+// A coroutine that the plugin runs: a callout, or a job's closure with its
+// completion function after it.  It runs in slices, each on one thread, and is
+// suspended between them.
+//
+// Threads: the holder of the state's turn, for everything here.
+#pragma once
+
+#include <msys/plugin.h>
+
+#include <cstdint>
+
+#include "coroutines.h"
+#include "lane.h"
+#include "loop.h"
+#include "pool.h"
+#include "tls.h"
+
+namespace msys {
+
+struct Job;
+struct Script;
+struct Session;
+class State;
+
+// A coroutine.resume (or wrap) that is running inside a script.  On the C stack;
+// when the script is suspended the frames go, and come back when it goes on.
+struct Frame {
+  lua_State* from;
+  lua_State* co;
+  Frame* outer;
+};
+
+// One stretch of running Lua in a state, on the stack of RunLane().
+struct Slice {
+  State* state = nullptr;
+  Worker* worker = nullptr;  // null: a loop
+  Lane* lane = nullptr;      // null once a blocking region has given it up
+  Script* script = nullptr;  // null between scripts
+  Frame* frame = nullptr;    // the innermost one of the script
+  std::uint64_t now = 0;     // ns; when the last job began or ended
+  bool keep_turn = false;    // the main thread goes on with the turn
+};
+
+// What a suspended script waits for.  Exactly one of these ends the wait: what
+// is waited for, Abandon(), or Cancel().
+class Wait {
+ public:
+  // The script will never go on.
+  virtual void Abandon() = 0;
+  // The state is being detached: the script goes on soon, with a failure.
+  virtual void Cancel(const char* why) = 0;
+
+  Script* script = nullptr;
+  lua_State* L = nullptr;  // of the script's coroutines, the one that called
+
+ protected:
+  ~Wait() = default;
+};
+
+struct Script {
+  enum class Kind { kCallout, kClosure, kMain };
+
+  explicit Script(State& s) : state(s) {
+    resume.owner = start.owner = cancel.owner = this;
+  }
+
+  State& state;
+  Kind kind = Kind::kClosure;
+  Coroutine co;
+  LoopLane* lane = nullptr;  // where it goes on after a wait
+  Tls* tls = nullptr;
+  Wait* wait = nullptr;      // not null: suspended
+  Job* outbox = nullptr;     // submitted in this slice, dispatched at its end
+  Job** outbox_end = &outbox;
+  std::uint64_t id = 0;
+  bool exposed = false;      // somebody may have kept the coroutine
+  bool traced = false;       // a failure wants a traceback
+  bool cancelled = false;
+  Work resume;               // queued in `lane` when the wait is over
+
+  Job* job = nullptr;        // kClosure
+
+  msys_callout* callout = nullptr;  // kCallout, with what follows
+  Session* session = nullptr;
+  Work start;
+  Work cancel;
+  Script* next = nullptr;  // of all callouts of the state
+  Script* prev = nullptr;
+};
+
+// ---- running ---------------------------------------------------------------
+
+// How a slice of a script ended.
+enum class Outcome { kSuspended, kEnded };
+
+// Begins a script: its stack holds `count` values, the function and its
+// arguments (for a callout none: prepare() pushes them).  When it has ended,
+// the stack of script.co holds what pcall would return: true and the results,
+// or false and the error value; if script.traced, then a traceback or nil too.
+Outcome BeginScript(Slice& slice, Script& script, int count);
+// Goes on after a wait; what the wait gives is on the stack of wait->L.
+Outcome ResumeScript(Slice& slice, Script& script);
+
+// Ends a suspended script, or one that has failed, for good: its coroutines are
+// closed from the innermost outwards, their <close> variables run.
+void CloseScript(Slice& slice, Script& script);
+
+// ---- suspending ------------------------------------------------------------
+
+// A finaliser (__gc) is running somewhere below on the stack of L.
+bool InFinaliser(lua_State* L);
+
+// Why the Lua code that runs on L cannot be suspended now; null: it can.
+const char* CannotSuspend(lua_State* L, const Slice* slice);
+
+// Marks the frame of the running C function as suspended: index 1 becomes a
+// mark, what was there is lost.
+void MarkSuspended(lua_State* L);
+// Whether co is suspended by a call of ours, not by coroutine.yield.
+bool IsSuspended(lua_State* co);
+
+// Suspends the running script until `wait` is over; then k runs with what the
+// wait has pushed above the function's own values.  The last thing a C function
+// does: `return Suspend(...)`.  MarkSuspended() has been called.
+int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k);
+
+// The wait is over and its values are on wait.L's stack: the script goes on when
+// its lane's turn comes.
+void WakeScript(Script& script);
+
+}  // namespace msys

@@ -1,0 +1,281 @@
+#include "state.h"
+
+#include <cassert>
+#include <new>
+
+#include "clock.h"
+#include "lua/binding.h"
+
+namespace msys {
+namespace {
+
+// T9: a worker goes on with the same state's jobs without giving up the turn, so
+// that two hand-overs are shared by many; but scripts wait for their results.
+constexpr int kBatchJobs = 64;
+constexpr std::uint64_t kBatchNs = 100'000;
+// A loop has more to do than one state's scripts.
+constexpr int kLoopBatch = 256;
+constexpr std::uint64_t kLoopBatchNs = 1'000'000;
+
+const char kNoMemory[] = "not enough memory";
+
+struct TextRequest {
+  lua_State* to;
+  const char* text;
+};
+
+int PushTextProtected(lua_State* L) {
+  auto* request = static_cast<TextRequest*>(lua_touserdata(L, 1));
+  lua_pushstring(L, request->text);
+  lua_xmove(L, request->to, 1);
+  return 0;
+}
+
+}  // namespace
+
+State::State(Engine& e, lua_State* m, Loop& h, std::string n)
+    : engine(e),
+      main(m),
+      home(h),
+      name(std::move(n)),
+      home_lane_(std::make_unique<LoopLane>(turn, h, *this)),
+      id_base_(e.NextStateNumber() << 40) {
+  detach_work_.run = &OnDetach;
+  detach_done_work_.run = &OnDetachDone;
+  cancel_all_work_.run = &OnCancelAll;
+  detach_work_.owner = detach_done_work_.owner = cancel_all_work_.owner = this;
+}
+
+State::~State() {
+  for (auto& lane : pool_lanes_) delete lane.load(std::memory_order_relaxed);
+  while (free_jobs != nullptr) {
+    Job* job = free_jobs;
+    free_jobs = job->next;
+    delete job;
+  }
+  while (free_scripts != nullptr) {
+    Script* script = free_scripts;
+    free_scripts = script->next;
+    delete script;
+  }
+}
+
+bool State::Open(std::string& error) {
+  if (!lua_checkstack(main, 4)) {
+    error = kNoMemory;
+    return false;
+  }
+  lua_pushcfunction(main, &OpenBinding);
+  lua_pushlightuserdata(main, this);
+  if (lua_pcall(main, 1, 0, 0) == LUA_OK) return true;
+  const char* message = lua_tostring(main, -1);
+  error = message != nullptr ? message : "an error that is not a string";
+  lua_pop(main, 1);
+  return false;
+}
+
+void State::OpenLua(lua_State* L) {
+  anchors.Open(L);
+  lua_pushstring(L, kNoMemory);
+  no_memory_text_ = anchors.Put(L);
+}
+
+void State::CloseLua(lua_State* L) { anchors.Close(L); }
+
+void State::ReleaseLua() { Protected(&CloseBinding, this); }
+
+State* State::Of(lua_State* L) {
+  if (!lua_checkstack(L, 1)) return nullptr;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, StateRefKey());
+  auto* ref = static_cast<StateRef*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return ref == nullptr ? nullptr : ref->state;
+}
+
+// ---- work --------------------------------------------------------------------
+
+void State::RunLane(Lane& lane, Worker* self) {
+  const bool on_loop = self == nullptr;
+  if (!lane.executor.is_loop() && lane.was_parked) {
+    static_cast<PoolLane&>(lane).stats.parked.Add(1);
+    Trace(MSYS_TRACE_PARK, nullptr, nullptr, nullptr);
+  }
+  Slice slice;
+  slice.state = this;
+  slice.worker = self;
+  slice.lane = &lane;
+  const std::uint64_t begin = slice.now = NowNs();
+  const std::uint64_t end = begin + (on_loop ? kLoopBatchNs : kBatchNs);
+  current = &slice;
+  for (int left = on_loop ? kLoopBatch : kBatchJobs; left > 0; --left) {
+    // A blocking region has given the lane to other threads.
+    if (slice.lane == nullptr) break;
+    Work* work = lane.Pop();
+    if (work == nullptr) break;
+    work->run(work);
+    if (slice.keep_turn) break;
+    if (!on_loop && turn.urgent()) break;
+    if (on_loop) slice.now = NowNs();
+    if (slice.now > end) break;
+  }
+  FlushStray();
+  if (slice.lane != nullptr && lane.Settle()) turn.Ready(lane);
+  if (detaching_ && &lane != home_lane_.get()) FinishDetachIfOver();
+  if (slice.keep_turn) return;
+  current = nullptr;
+  if (!detach_over_) return turn.Release(self);
+  FinishDetach();  // on the home loop, by the only thread that is left
+}
+
+void State::LeaveTurn(Slice& slice) {
+  Trace(MSYS_TRACE_BLOCK, &slice, slice.script, nullptr);
+  // The lane's other jobs need not wait for this one: other workers may have it.
+  if (slice.lane != nullptr) {
+    Lane& lane = *slice.lane;
+    slice.lane = nullptr;
+    if (lane.Settle()) turn.Ready(lane);
+  }
+  current = nullptr;
+  turn.Release(nullptr);
+}
+
+void State::ReenterTurn(Slice& slice) {
+  turn.TakeWaiting();
+  current = &slice;
+  Trace(MSYS_TRACE_UNBLOCK, &slice, slice.script, nullptr);
+}
+
+void State::FlushStray() { FlushJobs(*this, stray, stray_end); }
+
+void State::RunAtHome(Work& work) {
+  if (home_lane_->Push(&work) && turn.TakeOrPark(*home_lane_)) {
+    RunLane(*home_lane_, nullptr);
+  }
+}
+
+void State::PostToLane(Lane& lane, Work& work) {
+  if (lane.Push(&work)) turn.Submit(lane);
+}
+
+void State::Queue(Lane& lane, Work& work) {
+  if (lane.Push(&work)) turn.Ready(lane);
+}
+
+PoolLane* State::LaneFor(Pool& pool) {
+  auto& slot = pool_lanes_[pool.index()];
+  PoolLane* lane = slot.load(std::memory_order_relaxed);
+  if (lane != nullptr) return lane;
+  try {
+    lane = new PoolLane(turn, pool, *this, home);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+  slot.store(lane, std::memory_order_relaxed);
+  return lane;
+}
+
+// ---- Lua helpers ---------------------------------------------------------------
+
+bool State::Protected(lua_CFunction f, void* data, std::string* message) {
+  const int top = lua_gettop(aux);
+  if (!lua_checkstack(aux, 4)) return false;
+  lua_pushcfunction(aux, f);
+  lua_pushlightuserdata(aux, data);
+  const bool ok = lua_pcall(aux, 1, 0, 0) == LUA_OK;
+  if (!ok && message != nullptr && lua_type(aux, -1) == LUA_TSTRING) {
+    try {
+      *message = lua_tostring(aux, -1);
+    } catch (const std::bad_alloc&) {
+      message->clear();
+    }
+  }
+  lua_settop(aux, top);
+  return ok;
+}
+
+void State::PushText(lua_State* to, const char* text) {
+  TextRequest request{to, text};
+  if (lua_checkstack(to, 1) && Protected(&PushTextProtected, &request)) return;
+  anchors.Push(to, no_memory_text_);
+}
+
+Script* State::NewScript() {
+  Script* script = free_scripts;
+  if (script != nullptr) {
+    free_scripts = script->next;
+    script->~Script();
+    new (script) Script(*this);
+    return script;
+  }
+  return new (std::nothrow) Script(*this);
+}
+
+void State::FreeScript(Script& script) {
+  script.next = free_scripts;
+  free_scripts = &script;
+}
+
+// ---- accounting ----------------------------------------------------------------
+
+void State::JobSubmitted(Job& job) {
+  ++jobs_;
+  if (job.stats != nullptr) job.stats->submitted.Add(1);
+  Trace(MSYS_TRACE_SUBMIT, current, nullptr, &job);
+}
+
+void State::JobStarted(Job& job) {
+  MutexLock lock(running_mu_);
+  job.running_prev = nullptr;
+  job.running_next = running_;
+  if (running_ != nullptr) running_->running_prev = &job;
+  running_ = &job;
+  job.listed = true;
+}
+
+void State::JobOver(Job& job) {
+  if (job.listed) {
+    MutexLock lock(running_mu_);
+    (job.running_prev == nullptr ? running_ : job.running_prev->running_next) =
+        job.running_next;
+    if (job.running_next != nullptr) {
+      job.running_next->running_prev = job.running_prev;
+    }
+  }
+  --jobs_;
+  jobs_shown_.Set(jobs_);
+  FinishDetachIfOver();
+  if (main_waits_for_jobs_ && jobs_ == 0) {
+    main_waits_for_jobs_ = false;
+    Queue(*home_lane_, main_script_->resume);
+  }
+}
+
+void State::Trace(int kind, const Slice* slice, const Script* script,
+                  const Job* job, int outcome) {
+  if (!tracing()) return;
+  msys_trace_event event{};
+  event.struct_size = sizeof event;
+  event.kind = kind;
+  event.time_ns = NowNs();
+  event.state = name.c_str();
+  event.outcome = outcome;
+  if (slice != nullptr && slice->worker != nullptr) {
+    event.worker = slice->worker->number;
+    event.pool = slice->worker->pool->name().c_str();
+  }
+  if (job != nullptr) {
+    event.id = job->id;
+    event.parent = job->parent;
+    event.source = job->source;
+    event.line = job->line;
+    if (job->stats != nullptr) {
+      event.pool = static_cast<PoolLane*>(job->lane)->pool.name().c_str();
+    }
+  } else if (script != nullptr) {
+    event.id = script->id;
+    if (script->callout != nullptr) event.callout_ctx = script->callout->ctx;
+  }
+  engine.host().Trace(event);
+}
+
+}  // namespace msys

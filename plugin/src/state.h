@@ -1,0 +1,200 @@
+// One attached Lua state: its turn, its lanes, what runs in it.
+//
+// Threads: as the ABI's tags say for attach, run, cancel, detach; RunLane on the
+// thread that holds the turn; the rest, unless it says otherwise, as well.
+#pragma once
+
+#include <msys/plugin.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "anchors.h"
+#include "coroutines.h"
+#include "engine.h"
+#include "job.h"
+#include "loop.h"
+#include "pool.h"
+#include "script.h"
+#include "session.h"
+#include "sync.h"
+#include "tls.h"
+#include "turn.h"
+
+namespace msys {
+
+// What the C functions in a Lua state know of its State: null after detach.
+struct StateRef {
+  State* state;
+};
+
+class State final : public LaneRunner {
+ public:
+  State(Engine& engine, lua_State* main, Loop& home, std::string name);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // [loop] Prepares the Lua side; false: a Lua error, `error` says what.
+  [[nodiscard]] bool Open(std::string& error);
+
+  // The state that `L` belongs to; null: none, or it is detached.  [-0, +0, -]
+  static State* Of(lua_State* L);
+
+  // ---- work ----------------------------------------------------------------
+  void RunLane(Lane& lane, Worker* self) override;
+  // [loop] Has `work` run on the home loop with the turn held: at once if the
+  // turn is free.
+  void RunAtHome(Work& work);
+  // [any] The same from any thread, later.
+  void PostToLane(Lane& lane, Work& work);
+  // [holder] The same by the holder.
+  void Queue(Lane& lane, Work& work);
+
+  // The state's lane in a pool, or on a loop; null when memory is out.
+  PoolLane* LaneFor(Pool& pool);
+  LoopLane* LaneFor(Loop& loop);
+  LoopLane& home_lane() { return *home_lane_; }
+
+  // ---- attaching [main thread of Lua, under protection] ---------------------
+  void OpenLua(lua_State* L);   // [-0, +0, e]
+  void CloseLua(lua_State* L);  // [-0, +0, e]
+
+  // Takes back what Open() did; nothing runs in the state.
+  void ReleaseLua();
+  bool on_home_loop() const { return engine.host().OnLoop(home.index()); }
+
+  // ---- blocking regions (T6) -------------------------------------------------
+  void LeaveTurn(Slice& slice);
+  void ReenterTurn(Slice& slice);
+
+  // ---- Lua helpers, none of which raises -----------------------------------
+  // Calls f(L, data) under protection on a coroutine of its own; false: it
+  // raised, and the message is in `message` if that is not null.
+  bool Protected(lua_CFunction f, void* data, std::string* message = nullptr);
+  // Pushes a string, or "not enough memory".
+  void PushText(lua_State* to, const char* text);
+
+  // ---- callouts and sessions [loop] ----------------------------------------
+  msys_status Run(msys_callout& callout);
+  msys_status Cancel(msys_callout& callout);
+  msys_status OpenSession(Session** out);
+  void CloseSession(Session& session);
+  msys_status Detach(void (*done)(void*), void* ctx);
+
+  // [any] After stop()'s deadline: queued jobs are dropped, waits end.
+  void RequestCancelAll();
+
+  // ---- accounting ----------------------------------------------------------
+  void JobSubmitted(Job& job);
+  void JobStarted(Job& job);
+  void JobOver(Job& job);  // started or not
+  // New work is refused: the state is being detached, or the plugin stopped.
+  bool closing() const { return closing_; }
+  // [any] Jobs submitted and not over.
+  std::uint64_t jobs() const { return jobs_shown_.get(); }
+  // [any] Calls visit(job) for every job that has started and not ended.
+  template <typename Visit>
+  void ForEachRunning(Visit visit) EXCLUDES(running_mu_) {
+    MutexLock lock(running_mu_);
+    for (Job* job = running_; job != nullptr; job = job->running_next) {
+      visit(*job);
+    }
+  }
+  std::uint64_t NextId() { return id_base_ + ++last_id_; }
+  void Trace(int kind, const Slice* slice, const Script* script, const Job* job,
+             int outcome = MSYS_OUTCOME_NONE);
+  bool tracing() const { return engine.host().tracing(); }
+
+  // ---- the main script of an interpreter without a host --------------------
+  // [the interpreter's thread] Lua runs outside of callouts: it holds the turn
+  // whenever it runs.  False: memory is out.
+  [[nodiscard]] bool OpenMain();
+  // Does other work until `wait` is over; until all jobs are, when it is null.
+  void BlockMain(Slice& slice, Wait* wait);
+  // All is over; the state is gone when it returns.
+  void CloseMain();
+  // What runs the interpreter's tasks while it waits: false when it may stop.
+  void (*run_one_task)(void* ctx) = nullptr;
+  void* run_one_task_ctx = nullptr;
+
+  Engine& engine;
+  lua_State* const main;
+  Loop& home;
+  const std::string name;
+  Turn turn;
+  lua_State* aux = nullptr;  // for protected calls by the holder
+  Anchors anchors;
+  Coroutines coroutines{anchors};
+  Slice* current = nullptr;     // of the holder; null: nothing of ours runs
+  Job* free_jobs = nullptr;
+  Script* free_scripts = nullptr;
+  Job* stray = nullptr;         // submitted by finalisers outside of scripts
+  Job** stray_end = &stray;
+  Script* NewScript();  // null: memory is out
+  void FreeScript(Script& script);
+
+  // In callout.cpp, with the work items of callouts.
+  void EndCallout(Slice& slice, Script& script, msys_status status, int count);
+
+ private:
+  void FlushStray();
+  void CancelAll(const char* why);
+  // Drops the queued jobs of a lane, all or those submitted by one script.
+  std::size_t DropQueued(Lane& lane, const char* why, std::uint64_t parent);
+  std::size_t DropAllQueued(const char* why, std::uint64_t parent);
+  void CancelWaitsOfRunning(const char* why);
+  void FinishDetachIfOver();
+  void FinishDetach();
+  template <typename Visit>
+  void ForEachOtherLane(Visit visit);
+
+  void AfterSlice(Slice& slice, Script& script, Outcome outcome);
+
+  static void OnStart(Work* work);
+  static void OnResume(Work* work);
+  static void OnCancel(Work* work);
+  static void OnSessionClose(Work* work);
+  static void OnDetach(Work* work);
+  static void OnDetachDone(Work* work);
+  static void OnCancelAll(Work* work);
+  static void OnMainResume(Work* work);
+
+  std::unique_ptr<LoopLane> home_lane_;
+  // Written by the holder; the pointers are read by any thread.
+  std::array<std::atomic<PoolLane*>, PoolSet::kMaxPools> pool_lanes_{};
+  std::vector<std::unique_ptr<LoopLane>> loop_lanes_;
+  Anchors::Slot no_memory_text_ = Anchors::kNone;
+
+  // Of the home loop's thread.
+  Session* sessions_ = nullptr;
+  bool detach_called_ = false;
+
+  // Of the holder of the turn.
+  Script* callouts_ = nullptr;  // not yet finished
+  std::uint64_t jobs_ = 0;      // submitted and not over
+  Counter jobs_shown_;
+  bool closing_ = false;
+  bool detaching_ = false;
+  bool detach_queued_ = false;
+  bool detach_over_ = false;
+  void (*done_)(void*) = nullptr;
+  void* done_ctx_ = nullptr;
+  Work detach_work_, detach_done_work_, cancel_all_work_;
+  std::atomic<bool> cancel_all_queued_{false};
+
+  Script* main_script_ = nullptr;  // of an interpreter without a host
+  bool main_waits_for_jobs_ = false;
+  bool main_resumed_ = false;
+  Slice main_slice_;
+
+  const std::uint64_t id_base_;
+  std::uint64_t last_id_ = 0;
+
+  Mutex running_mu_;
+  Job* running_ GUARDED_BY(running_mu_) = nullptr;
+};
+
+}  // namespace msys

@@ -1,0 +1,119 @@
+// Who may run Lua in a state now.
+//
+// A state's turn is held by at most one thread (T1).  It is free, held, or due:
+// free, but kept for a loop that has been told to come.  Those who want it:
+//   - a worker with a lane: never waits; the lane is parked here (T4)
+//   - a loop with a lane: never waits; the lane is parked here, and when its
+//     place in line comes the turn is due to it and the loop is posted (T3)
+//   - a worker that leaves a blocking region: waits on its own stack (T6)
+// The turn itself is given only to the last kind, a thread that runs and waits
+// for it (T2).  For lanes it is freed and the lane's thread sent for; whoever
+// comes first takes it.  A due turn is the exception that keeps loops from
+// starving: a worker that is awake would always win against a loop that has to
+// be woken.  It cannot deadlock, since a loop never waits for anything.
+//
+// Invariants, true whenever mu_ is free:
+//   I1  waiters exist => kWaiters is set.
+//   I2  the turn is free and waiters exist => a lane of this turn is on its way
+//       (a thread comes for it now), and its thread takes the turn or finds it
+//       held.  So no waiter is forgotten.
+//   I3  kDue is set <=> due_ is not null; kDue and kHeld are never both set.
+// Order (T7): those who leave a region and loops by arrival, then pool lanes by
+// arrival; after kMaxPassed of the former the first of the latter gets its turn.
+//
+// Ordering: everything done while holding the turn happens before everything
+// done by its next holder; Release's store pairs with the acquire of TryTake,
+// otherwise mu_ orders them.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+
+#include "lane.h"
+#include "sync.h"
+
+namespace msys {
+
+class Turn {
+ public:
+  Turn() = default;
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  // [any] Takes a free turn.  One atomic operation when nobody waits (T8).
+  [[nodiscard]] bool TryTake() {
+    std::uint32_t word = 0;
+    // acquire: pairs with the release in Release() of the last holder.
+    if (word_.compare_exchange_strong(word, kHeld, std::memory_order_acquire,
+                                      std::memory_order_relaxed)) {
+      return true;
+    }
+    return TryTakeContended(word);
+  }
+
+  // [a thread that was given the lane] Takes the turn, or parks the lane; it
+  // will be woken through its executor.  Never waits.
+  [[nodiscard]] bool TakeOrPark(Lane& lane) EXCLUDES(mu_);
+
+  // [a worker leaving a blocking region] Waits for the turn.
+  void TakeWaiting() EXCLUDES(mu_);
+
+  // [the holder] A lane that became busy: it waits until the turn is released.
+  void Ready(Lane& lane) { ready_.PushBack(lane); }
+
+  // [any thread that does not hold the turn] The same from outside.
+  void Submit(Lane& lane) EXCLUDES(mu_);
+
+  // [the holder] Gives the turn up and wakes exactly one waiter (T7).  After
+  // it, the state may be gone.  `self`: see Executor::Wake.
+  void Release(Worker* self) EXCLUDES(mu_);
+
+  // [the holder] Somebody waits who goes before pool lanes.
+  bool urgent() const {
+    // relaxed: a hint that ends a batch early; it orders nothing.
+    return (word_.load(std::memory_order_relaxed) & kUrgent) != 0;
+  }
+
+  static constexpr int kMaxPassed = 16;
+
+ private:
+  static constexpr std::uint32_t kHeld = 1;
+  static constexpr std::uint32_t kWaiters = 2;
+  static constexpr std::uint32_t kDue = 4;
+  static constexpr std::uint32_t kUrgent = 8;  // only together with kWaiters
+
+  // A worker that waits in TakeWaiting(); on its stack, guarded by mu_.
+  struct Leaving {
+    bool granted = false;
+    std::condition_variable wake;
+    Leaving* next = nullptr;
+    std::uint64_t ticket = 0;
+  };
+
+  bool TryTakeContended(std::uint32_t word);
+  bool Available(std::uint32_t word) const {
+    return (word & (kHeld | kDue)) == 0;
+  }
+  // Takes a free turn, else sets kWaiters: the holder must now come by mu_.
+  bool TakeOrAnnounce() REQUIRES(mu_);
+  void Park(Lane& lane) REQUIRES(mu_);
+  std::uint32_t WaiterBits() const REQUIRES(mu_);
+  // The turn is ours, or free: gives it to, or frees it for, the next waiter.
+  void WakeNext(bool held, Worker* self) EXCLUDES(mu_);
+
+  std::atomic<std::uint32_t> word_{0};
+  LaneList ready_;  // of the holder
+
+  Mutex mu_;
+  // Loops' lanes and leaving threads, merged by ticket when one is chosen.
+  LaneList loops_ GUARDED_BY(mu_);
+  Leaving* leaving_ GUARDED_BY(mu_) = nullptr;
+  Leaving* leaving_tail_ GUARDED_BY(mu_) = nullptr;
+  LaneList pools_ GUARDED_BY(mu_);
+  Lane* due_ GUARDED_BY(mu_) = nullptr;
+  std::uint64_t last_ticket_ GUARDED_BY(mu_) = 0;
+  int passed_ GUARDED_BY(mu_) = 0;  // urgent ones served while a pool waits
+};
+
+}  // namespace msys
