@@ -3,12 +3,15 @@
 #include <confuse.h>
 #include <strings.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 
 #include "log.h"
@@ -17,14 +20,25 @@ namespace hostsim {
 namespace {
 
 // libconfuse hands its error function no context of ours.
-std::string* errors = nullptr;
+struct {
+  std::string file;
+  int lines = 0;
+  std::string* errors = nullptr;
+} reading;
+
+// libconfuse does not mind a section that is still open at the end.  So this
+// option is appended, which only the top level knows.
+constexpr char kEnd[] = "end_of_configuration";
 
 void OnError(cfg_t* cfg, const char* format, va_list args) {
   char text[512];
   std::vsnprintf(text, sizeof text, format, args);
-  std::string line = cfg && cfg->filename ? cfg->filename : "configuration";
-  if (cfg && cfg->line > 0) line += ":" + std::to_string(cfg->line);
-  *errors += line + ": " + text + "\n";
+  std::string line = reading.file;
+  if (cfg && cfg->line > 0)
+    line += ":" + std::to_string(std::min(cfg->line, reading.lines));
+  if (std::strstr(text, kEnd))
+    std::snprintf(text, sizeof text, "a } is missing before the end");
+  *reading.errors += line + ": " + text + "\n";
 }
 
 long LastInt(cfg_opt_t* opt) {
@@ -131,6 +145,7 @@ CfgPtr MakeParser() {
                              CFG_SEC("Lua", lua, CFGF_NONE),
                              CFG_SEC("Log", log, CFGF_NONE),
                              CFG_INT("Shutdown_Timeout", 10, CFGF_NONE),
+                             CFG_INT(kEnd, 0, CFGF_NONE),
                              CFG_END()};
   CfgPtr cfg(cfg_init(root, CFGF_NOCASE));
   cfg_set_error_function(cfg.get(), OnError);
@@ -227,19 +242,24 @@ std::optional<std::uint32_t> ParseSizeKib(const std::string& text) {
 std::optional<Config> ReadConfig(const std::filesystem::path& file,
                                  std::string* error) {
   error->clear();
-  errors = error;
-  // Opened here, since cfg_parse() would search and expand the name.
-  std::unique_ptr<FILE, int (*)(FILE*)> in(std::fopen(file.c_str(), "r"),
-                                           std::fclose);
+  reading = {file.string(), 0, error};
   std::error_code ignored;
-  if (!in || std::filesystem::is_directory(file, ignored)) {
-    *error = file.string() + ": cannot read the configuration: " +
-             strerror(in ? EISDIR : errno) + "\n";
+  errno = std::filesystem::is_directory(file, ignored) ? EISDIR : 0;
+  std::ifstream in;
+  if (errno == 0) in.open(file);
+  if (!in.is_open()) {
+    *error = file.string() +
+             ": cannot read the configuration: " + strerror(errno) + "\n";
     return std::nullopt;
   }
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!text.ends_with('\n')) text += '\n';
+  reading.lines = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+  text += std::string(kEnd) + " = 1\n";
+  const std::unique_ptr<FILE, int (*)(FILE*)> stream(
+      ::fmemopen(text.data(), text.size(), "r"), std::fclose);
   const CfgPtr cfg = MakeParser();
-  cfg->filename = strdup(file.c_str());  // cfg_free() frees it
-  if (cfg_parse_fp(cfg.get(), in.get()) != CFG_SUCCESS) {
+  if (cfg_parse_fp(cfg.get(), stream.get()) != CFG_SUCCESS) {
     if (error->empty())
       *error =
           file.string() + ":" + std::to_string(cfg->line) + ": syntax error\n";

@@ -24,8 +24,7 @@ std::uint64_t LatencyHistogram::UpperBound(std::size_t bucket) {
 }
 
 void LatencyHistogram::Record(std::uint64_t ns) {
-  const std::size_t bucket = std::min(BucketOf(ns), kBuckets - 1);
-  Bump(bucket_[bucket], 1);
+  Bump(bucket_[BucketOf(ns)], 1);
   Bump(count_, 1);
   Bump(sum_, ns);
   if (ns > Get(max_)) max_.store(ns, std::memory_order_relaxed);

@@ -28,7 +28,7 @@ class LatencyHistogram {
 
  private:
   static constexpr unsigned kSubBits = 5;
-  static constexpr std::size_t kBuckets = (64 - kSubBits) << kSubBits;
+  static constexpr std::size_t kBuckets = (64 - kSubBits + 1) << kSubBits;
   using Number = std::atomic<std::uint64_t>;
 
   static std::size_t BucketOf(std::uint64_t ns);

@@ -1,0 +1,138 @@
+#include "config.h"
+
+#include <gtest/gtest.h>
+
+#include "log.h"
+#include "temp_dir.h"
+
+namespace hostsim {
+namespace {
+
+class ConfigTest : public testing::Test {
+ protected:
+  std::optional<Config> Read(const std::string& text) {
+    file_ = dir_.Write("host.conf", text);
+    return ReadConfig(file_, &error_);
+  }
+  // The message after "file:line: ".
+  void ExpectError(const std::string& text, int line,
+                   const std::string& message) {
+    EXPECT_FALSE(Read(text)) << text;
+    const std::string at = file_ + ":" + std::to_string(line) + ": ";
+    EXPECT_EQ(error_.substr(0, at.size()), at) << error_;
+    EXPECT_NE(error_.find(message), std::string::npos) << error_;
+    EXPECT_EQ(error_.back(), '\n');
+  }
+
+  TempDir dir_;
+  std::string file_, error_;
+};
+
+TEST_F(ConfigTest, ReadsEverything) {
+  const auto config = Read(R"(
+# comment
+Plugin "runinpool" { Path = "../lib/runinpool.so" Completion_Returns = "Results" }
+ThreadPool "IO" { Concurrency = 2 Backlog = 10 Stack_Size = 256K }
+ThreadPool "dns" { }
+EventLoop { Concurrency = 3 }
+Lua {
+  Max_States = 4
+  Script "a" { Source = "policies/a.lua" }
+  Script "b" { Source = "/abs/b.lua" }
+}
+Log { Level = "WARNING" File = "x.log" }
+Shutdown_Timeout = 7
+)");
+  ASSERT_TRUE(config) << error_;
+  const auto here = std::filesystem::path(file_).parent_path();
+  EXPECT_EQ(config->plugin_path, here / "../lib/runinpool.so");
+  EXPECT_EQ(config->completion_returns, MSYS_COMPLETION_RETURNS_RESULTS);
+  ASSERT_EQ(config->pools.size(), 2u);
+  EXPECT_EQ(config->pools[0].name, "IO");
+  EXPECT_EQ(config->pools[0].concurrency, 2u);
+  EXPECT_EQ(config->pools[0].backlog, 10u);
+  EXPECT_EQ(config->pools[0].stack_size_kib, 256u);
+  EXPECT_EQ(config->pools[1].name, "dns");
+  EXPECT_EQ(config->pools[1].concurrency, MSYS_UNSET);
+  EXPECT_EQ(config->pools[1].backlog, MSYS_UNSET);
+  EXPECT_EQ(config->pools[1].stack_size_kib, MSYS_UNSET);
+  EXPECT_EQ(config->loops, 3u);
+  EXPECT_EQ(config->max_states, 4u);
+  ASSERT_EQ(config->scripts.size(), 2u);
+  EXPECT_EQ(config->scripts[0].source, here / "policies/a.lua");
+  EXPECT_EQ(config->scripts[1].source, "/abs/b.lua");
+  EXPECT_EQ(config->log_level, MSYS_LOG_WARNING);
+  EXPECT_EQ(config->log_file, here / "x.log");
+  EXPECT_EQ(config->shutdown_timeout_s, 7u);
+}
+
+TEST_F(ConfigTest, KeysAreComparedWithoutRegardToCase) {
+  const auto config =
+      Read("threadpool \"IO\" { CONCURRENCY = 0 }\nLUA { max_states = 9 }\n");
+  ASSERT_TRUE(config) << error_;
+  EXPECT_EQ(config->pools.at(0).concurrency, 0u);
+  EXPECT_EQ(config->max_states, 9u);
+}
+
+TEST_F(ConfigTest, EmptyMeansDefaults) {
+  const auto config = Read("");
+  ASSERT_TRUE(config) << error_;
+  EXPECT_TRUE(config->plugin_path.empty());
+  EXPECT_EQ(config->loops, 1u);
+  EXPECT_EQ(config->max_states, 16u);
+  EXPECT_EQ(config->shutdown_timeout_s, 10u);
+  EXPECT_EQ(config->completion_returns, MSYS_COMPLETION_RETURNS_JOB);
+}
+
+TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
+  ExpectError("\nThreadpol \"IO\" { }\n", 2, "no such option 'Threadpol'");
+  ExpectError("ThreadPool \"IO\" {\n  Concurency = 1\n}\n", 2,
+              "no such option 'Concurency'");
+  ExpectError("EventLoop {\n  Concurrency = two\n}\n", 2, "integer");
+  ExpectError("ThreadPool \"IO\" {\n\n  Concurrency = 2000\n}\n", 3,
+              "Concurrency = 2000 is out of range: 0 to 1024");
+  ExpectError("ThreadPool \"IO\" { Concurrency = -1 }\n", 1, "out of range");
+  ExpectError("EventLoop { Concurrency = 0 }\n", 1, "1 to 64");
+  ExpectError("ThreadPool \"IO\" { Stack_Size = 12Q }\n", 1, "is not a size");
+  ExpectError("ThreadPool \"a b\" { }\n", 1, "a pool's name is");
+  ExpectError("ThreadPool \"IO\" { }\nThreadPool \"io\" { }\n", 2, "title");
+  ExpectError("Lua { Script \"x\" { } }\n", 1, "Script \"x\" has no Source");
+  ExpectError("Log { Level = \"loud\" }\n", 1, "is not a level");
+  ExpectError("Plugin \"x\" { Completion_Returns = \"all\" }\n", 1,
+              "must be \"job\" or \"results\"");
+  ExpectError("Lua {\n", 1, "a } is missing before the end");
+  ExpectError("Log { File = \"x }\n", 1, "premature end of file");
+}
+
+TEST_F(ConfigTest, AMissingFileIsNamed) {
+  EXPECT_FALSE(ReadConfig(dir_.Path("none.conf"), &error_));
+  EXPECT_EQ(error_, dir_.Path("none.conf") +
+                        ": cannot read the configuration: No such file or "
+                        "directory\n");
+}
+
+TEST_F(ConfigTest, OnePluginOnly) {
+  EXPECT_FALSE(Read("Plugin \"a\" { }\nPlugin \"b\" { }\n"));
+  EXPECT_NE(error_.find("more than one Plugin"), std::string::npos) << error_;
+}
+
+TEST(ParseSizeTest, Sizes) {
+  EXPECT_EQ(ParseSizeKib("256K"), 256u);
+  EXPECT_EQ(ParseSizeKib("1m"), 1024u);
+  EXPECT_EQ(ParseSizeKib("65536"), 64u);
+  EXPECT_EQ(ParseSizeKib("1"), 1u);
+  EXPECT_EQ(ParseSizeKib("0"), 0u);
+  for (const char* bad :
+       {"", "K", "-1", "1G", "1KK", "2000M", " 1", "99999999999999999999"})
+    EXPECT_FALSE(ParseSizeKib(bad)) << bad;
+}
+
+TEST(LogTest, LevelNames) {
+  EXPECT_EQ(LogLevelFromName("Error"), MSYS_LOG_ERROR);
+  EXPECT_EQ(LogLevelFromName("debug"), MSYS_LOG_DEBUG);
+  EXPECT_EQ(LogLevelFromName(""), -1);
+  EXPECT_EQ(LogLevelFromName("err"), -1);
+}
+
+}  // namespace
+}  // namespace hostsim

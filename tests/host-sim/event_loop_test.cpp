@@ -1,0 +1,160 @@
+#include "event_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+#include <vector>
+
+namespace hostsim {
+namespace {
+
+struct Numbered : msys_task {
+  int number;
+  std::vector<int>* out;
+};
+
+void Append(msys_task* task) {
+  auto* self = static_cast<Numbered*>(task);
+  self->out->push_back(self->number);
+}
+
+TEST(EventLoopTest, TasksRunInTheOrderOfPosting) {
+  EventLoop loop(0);
+  constexpr int kTasks = 1000;  // many batches
+  std::vector<int> out;
+  std::vector<Numbered> tasks(kTasks);
+  for (int i = 0; i < kTasks; ++i) {
+    tasks[i].run = Append;
+    tasks[i].number = i;
+    tasks[i].out = &out;
+    loop.Post(&tasks[i]);
+  }
+  loop.Start();
+  loop.Stop();
+  ASSERT_EQ(out.size(), tasks.size());
+  for (int i = 0; i < kTasks; ++i) EXPECT_EQ(out[i], i);
+}
+
+TEST(EventLoopTest, PostAndDeferKeepOneOrder) {
+  EventLoop loop(0);
+  std::vector<int> out;
+  Numbered first{{Append, {}}, 1, &out}, third{{Append, {}}, 3, &out};
+  loop.Post(&first);
+  loop.Defer([&] { out.push_back(2); });
+  loop.Post(&third);
+  loop.Start();
+  loop.Stop();
+  EXPECT_EQ(out, (std::vector<int>{1, 2, 3}));
+}
+
+TEST(EventLoopTest, PostIsNeverRunInsideTheCall) {
+  EventLoop loop(0);
+  loop.Start();
+  std::promise<bool> inside;
+  loop.Defer([&] {
+    auto ran = std::make_shared<bool>(false);
+    loop.Defer([ran] { *ran = true; });
+    inside.set_value(*ran);
+  });
+  EXPECT_FALSE(inside.get_future().get());
+  loop.Stop();
+}
+
+TEST(EventLoopTest, ASleepingLoopIsWokenEachTime) {
+  EventLoop loop(0);
+  loop.Start();
+  for (int i = 0; i < 200; ++i) {
+    std::promise<void> ran;
+    loop.Defer([&] { ran.set_value(); });
+    ran.get_future().get();  // the loop has nothing left, and sleeps
+  }
+  loop.Stop();
+}
+
+// Per producer, and none lost.
+TEST(EventLoopTest, ManyProducersKeepTheirOrder) {
+  EventLoop loop(0);
+  loop.Start();
+  constexpr int kProducers = 4, kEach = 5000;
+  std::vector<std::vector<int>> out(kProducers);
+  std::vector<std::vector<Numbered>> tasks(kProducers);
+  std::vector<std::thread> producers;
+  for (int p = 0; p < kProducers; ++p) {
+    tasks[p].resize(kEach);
+    producers.emplace_back([&, p] {
+      for (int i = 0; i < kEach; ++i) {
+        tasks[p][i].run = Append;
+        tasks[p][i].number = i;
+        tasks[p][i].out = &out[p];
+        loop.Post(&tasks[p][i]);
+      }
+    });
+  }
+  for (std::thread& producer : producers) producer.join();
+  loop.Stop();
+  for (int p = 0; p < kProducers; ++p) {
+    ASSERT_EQ(out[p].size(), static_cast<std::size_t>(kEach));
+    for (int i = 0; i < kEach; ++i) ASSERT_EQ(out[p][i], i);
+  }
+}
+
+TEST(EventLoopTest, ATaskMayBeFreedAndMayPostItselfAgain) {
+  struct Again : msys_task {
+    EventLoop* loop;
+    int left;
+    std::atomic<int>* runs;
+  };
+  EventLoop loop(0);
+  loop.Start();
+  std::atomic<int> runs{0};
+  auto* task = new Again;
+  task->loop = &loop;
+  task->left = 500;
+  task->runs = &runs;
+  task->run = [](msys_task* base) {
+    auto* self = static_cast<Again*>(base);
+    ++*self->runs;
+    if (--self->left > 0)
+      self->loop->Post(self);
+    else
+      delete self;
+  };
+  loop.Post(task);
+  loop.Stop();
+  EXPECT_EQ(runs, 500);
+}
+
+TEST(EventLoopTest, KnowsItsThread) {
+  EventLoop a(0), b(1);
+  a.Start();
+  b.Start();
+  std::promise<std::pair<bool, bool>> seen;
+  a.Defer([&] { seen.set_value({a.OnThread(), b.OnThread()}); });
+  EXPECT_EQ(seen.get_future().get(), std::make_pair(true, false));
+  EXPECT_FALSE(a.OnThread());
+}
+
+TEST(EventLoopTest, TheLongestHoldUpIsMeasured) {
+  EventLoop loop(0);
+  loop.Start();
+  loop.Defer([] {
+    const auto until = EventLoop::Clock::now() + std::chrono::milliseconds(15);
+    while (EventLoop::Clock::now() < until) {
+    }
+  });
+  loop.Stop();
+  EXPECT_GE(loop.longest_holdup_ns(), 15'000'000u);
+}
+
+TEST(EventLoopTest, TimerLatenessIsSampled) {
+  EventLoop loop(0);
+  loop.Start();
+  while (loop.timer_lateness().count() < 2) std::this_thread::yield();
+  loop.Stop();
+  EXPECT_GE(loop.timer_lateness().count(), 2u);
+}
+
+}  // namespace
+}  // namespace hostsim

@@ -1,0 +1,187 @@
+#include "message.h"
+
+#include <gtest/gtest.h>
+
+namespace hostsim {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+Ref<Message> Make(std::string bytes) {
+  InitGMime();
+  Ref<Message> message(
+      new Message(nullptr, "id-1", Ref<Dictionary>(new Dictionary)));
+  message->SetContent(std::make_shared<const std::string>(std::move(bytes)));
+  return message;
+}
+
+Strings Headers(Message& message, const char* name) {
+  Strings out;
+  int position = 0;
+  while (const char* value = message.NextHeader(name, &position))
+    out.push_back(value);
+  return out;
+}
+
+Strings Types(Message& message) {
+  Strings out;
+  for (std::size_t i = 0; const MimePart* part = message.Part(i); ++i)
+    out.push_back(part->content_type);
+  return out;
+}
+
+constexpr char kNested[] =
+    "Subject: nested\n"
+    "MIME-Version: 1.0\n"
+    "Content-Type: multipart/mixed; boundary=a\n\n"
+    "--a\n"
+    "Content-Type: multipart/alternative; boundary=b\n\n"
+    "--b\nContent-Type: text/plain; charset=utf-8\n\nplain\n"
+    "--b\nContent-Type: text/html\n\n<p>html</p>\n"
+    "--b--\n"
+    "--a\n"
+    "Content-Type: message/rfc822\n\n"
+    "Subject: inner\nContent-Type: text/plain\n\ninner text\n"
+    "--a\n"
+    "Content-Type: Application/Octet-Stream\n"
+    "Content-Disposition: attachment; filename=\"d.bin\"\n"
+    "Content-Transfer-Encoding: base64\n\n"
+    "AAECAwQF\n"
+    "--a--\n";
+
+TEST(MessageTest, WalksLeavesInOrderAttachedMailsIncluded) {
+  const auto message = Make(kNested);
+  EXPECT_EQ(Types(*message), (Strings{"text/plain", "text/html", "text/plain",
+                                      "application/octet-stream"}));
+  const MimePart* last = message->Part(3);
+  ASSERT_TRUE(last);
+  EXPECT_STREQ(last->filename, "d.bin");
+  EXPECT_STREQ(last->disposition, "attachment");
+  EXPECT_EQ(message->PartBody(3), std::string("\0\1\2\3\4\5", 6));
+  EXPECT_EQ(message->Part(0)->filename, nullptr);
+  EXPECT_EQ(message->Part(4), nullptr);
+  EXPECT_EQ(message->PartBody(4), "");
+}
+
+TEST(MessageTest, TextIsDecodedToUtf8) {
+  const auto message = Make(
+      "Content-Type: text/plain; charset=iso-8859-1\n"
+      "Content-Transfer-Encoding: quoted-printable\n\ncaf=E9\n");
+  EXPECT_EQ(message->Text(nullptr), "caf\xc3\xa9\n");
+  EXPECT_EQ(message->PartBody(0), "caf\xe9\n");  // bytes, not characters
+}
+
+TEST(MessageTest, TextByType) {
+  const auto message = Make(kNested);
+  EXPECT_EQ(message->Text("text/html"), "<p>html</p>");
+  EXPECT_EQ(message->Text("TEXT/PLAIN"), "plain\ninner text");
+  EXPECT_EQ(message->Text("text/csv"), "");
+}
+
+TEST(MessageTest, TextLeavesAttachmentsOut) {
+  const auto message =
+      Make("Content-Type: text/plain\nContent-Disposition: attachment\n\nx\n");
+  EXPECT_EQ(message->Text(nullptr), "");
+}
+
+TEST(MessageTest, HeadersAreDecodedUnfoldedAndInOrder) {
+  const auto message = Make(
+      "Received: one\nSubject: =?utf-8?B?w6TDtsO8?= and\n more\n"
+      "received: two\n\n");
+  EXPECT_EQ(Headers(*message, "SUBJECT"),
+            Strings{"\xc3\xa4\xc3\xb6\xc3\xbc and more"});
+  EXPECT_EQ(Headers(*message, "Received"), (Strings{"one", "two"}));
+  EXPECT_TRUE(Headers(*message, "X-None").empty());
+}
+
+TEST(MessageTest, ContentHeadersAreFoundToo) {
+  const auto message = Make("Content-Type: text/html\nSubject: x\n\n");
+  EXPECT_EQ(Headers(*message, "content-type"), Strings{"text/html"});
+}
+
+TEST(MessageTest, RawIsWhatCameUntilAHeaderChanges) {
+  const std::string raw = "X-A: 1\nSubject:   odd   spaces\n\nbody\n";
+  const auto message = Make(raw);
+  EXPECT_EQ(message->Raw(), raw);
+  message->SetHeader("X-New", "v");
+  EXPECT_EQ(message->Raw(),
+            "X-A: 1\nSubject:   odd   spaces\nX-New: v\n\nbody\n");
+}
+
+TEST(MessageTest, ChangedMailKeepsItsLineEnds) {
+  const auto message = Make("Subject: a\r\n\r\nbody\r\n");
+  message->SetHeader("X", "y");
+  EXPECT_EQ(message->Raw(), "Subject: a\r\nX: y\r\n\r\nbody\r\n");
+}
+
+TEST(MessageTest, SetReplacesAllAndRemoveRemovesAll) {
+  const auto message = Make("X-A: 1\nX-B: 2\nx-a: 3\nX-A: 4\n\nb\n");
+  message->SetHeader("X-A", "new");
+  EXPECT_EQ(Headers(*message, "X-A"), Strings{"new"});
+  EXPECT_EQ(Headers(*message, "X-B"), Strings{"2"});
+  message->RemoveHeader("X-A");
+  EXPECT_TRUE(Headers(*message, "X-A").empty());
+  EXPECT_EQ(message->Raw(), "X-B: 2\n\nb\n");
+}
+
+TEST(MessageTest, OddMailsHarmNobody) {
+  const std::string deep = [] {
+    std::string text;
+    for (int i = 0; i < 3000; ++i)
+      text += "Content-Type: multipart/mixed; boundary=b" + std::to_string(i) +
+              "\n\n--b" + std::to_string(i) + "\n";
+    return text;
+  }();
+  for (const std::string& bytes :
+       {std::string("x"), std::string("\n"), std::string(1, '\0'),
+        std::string("Content-Type: multipart/mixed\n\n--none\n"),
+        std::string("Content-Type: multipart/mixed; boundary=a\n\n--a\n"),
+        std::string("Content-Transfer-Encoding: base64\n\n!!!!\n"),
+        std::string("Content-Type: text/plain; charset=nonsense\n\n\xff\xfe\n"),
+        deep}) {
+    const auto message = Make(bytes);
+    for (std::size_t i = 0; message->Part(i); ++i) message->PartBody(i);
+    message->Text(nullptr);
+    Headers(*message, "Subject");
+    EXPECT_EQ(message->Raw(), bytes);
+  }
+}
+
+TEST(MessageTest, WithoutContentThereIsNothing) {
+  const Ref<Message> message(
+      new Message(nullptr, "id", Ref<Dictionary>(new Dictionary)));
+  EXPECT_EQ(message->Raw(), "");
+  EXPECT_EQ(message->Part(0), nullptr);
+  EXPECT_EQ(message->Text(nullptr), "");
+  message->SetHeader("X", "y");
+  EXPECT_TRUE(Headers(*message, "X").empty());
+}
+
+TEST(MessageTest, Recipients) {
+  const auto message = Make("x");
+  EXPECT_EQ(message->Rcptto(), "");
+  EXPECT_TRUE(message->AddRecipient("a@x.example"));
+  EXPECT_TRUE(message->AddRecipient("b@x.example"));
+  EXPECT_FALSE(message->AddRecipient("A@X.example"));
+  EXPECT_EQ(message->Rcptto(), "a@x.example");
+  message->SetCurrentRcptto("b@x.example");
+  message->ReplaceRcptto("c@x.example");
+  EXPECT_EQ(message->Rcptto(), "c@x.example");
+  EXPECT_EQ(message->recipients(), (Strings{"a@x.example", "c@x.example"}));
+  EXPECT_TRUE(message->RemoveRecipient("C@x.example"));
+  EXPECT_FALSE(message->RemoveRecipient("c@x.example"));
+}
+
+TEST(MessageTest, ContextsAreApart) {
+  const Ref<Dictionary> connection(new Dictionary);
+  const Ref<Message> first(new Message(nullptr, "1", connection));
+  const Ref<Message> second(new Message(nullptr, "2", connection));
+  first->context(Message::Context::kConnection).Set("k", "conn");
+  first->context(Message::Context::kMessage).Set("k", "mess");
+  EXPECT_EQ(*second->context(Message::Context::kConnection).Find("k"), "conn");
+  EXPECT_EQ(second->context(Message::Context::kMessage).Find("k"), nullptr);
+  EXPECT_EQ(first->context(Message::Context::kTransaction).Find("k"), nullptr);
+}
+
+}  // namespace
+}  // namespace hostsim

@@ -1,0 +1,66 @@
+#include "options.h"
+
+#include <gtest/gtest.h>
+
+namespace hostsim {
+namespace {
+
+struct Parsed {
+  bool good;
+  Options options;
+  std::string error;
+};
+
+Parsed Parse(std::vector<std::string> words) {
+  words.insert(words.begin(), "host-sim");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  Parsed parsed;
+  parsed.good = ParseOptions(static_cast<int>(words.size()), argv.data(),
+                             &parsed.options, &parsed.error);
+  return parsed;
+}
+
+TEST(OptionsTest, TakesAll) {
+  const Parsed p =
+      Parse({"--config", "a.conf", "--sessions=20000", "--concurrency", "200",
+             "--json", "out.json", "x", "y"});
+  ASSERT_TRUE(p.good) << p.error;
+  EXPECT_EQ(p.options.config, "a.conf");
+  EXPECT_EQ(p.options.sessions, 20000u);
+  EXPECT_EQ(p.options.concurrency, 200u);
+  EXPECT_EQ(p.options.json, "out.json");
+  EXPECT_EQ(p.options.paths, (std::vector<std::string>{"x", "y"}));
+}
+
+TEST(OptionsTest, Defaults) {
+  const Parsed p = Parse({"-c", "a.conf", "x"});
+  ASSERT_TRUE(p.good) << p.error;
+  EXPECT_EQ(p.options.sessions, 0u);
+  EXPECT_EQ(p.options.concurrency, 50u);
+  EXPECT_EQ(p.options.action, Options::Action::kRun);
+}
+
+TEST(OptionsTest, ErrorsNameWhatIsWrong) {
+  EXPECT_EQ(Parse({"x"}).error,
+            "no configuration given: --config FILE; see --help");
+  EXPECT_EQ(Parse({"--confug", "x"}).error,
+            "--confug: no such option; see --help");
+  EXPECT_EQ(Parse({"-z"}).error, "-z: no such option; see --help");
+  EXPECT_EQ(Parse({"--config"}).error, "--config: needs a value; see --help");
+  EXPECT_EQ(Parse({"-c", "a", "--sessions", "many", "x"}).error,
+            "--sessions many: a number from 1 to 1000000000 is wanted");
+  EXPECT_EQ(Parse({"-c", "a", "--concurrency", "0", "x"}).error,
+            "--concurrency 0: a number from 1 to 100000 is wanted");
+  EXPECT_NE(Parse({"-c", "a"}).error.find("no mail given"), std::string::npos);
+}
+
+TEST(OptionsTest, CheckConfigHelpAndVersionNeedNoMail) {
+  EXPECT_TRUE(Parse({"-c", "a", "--check-config"}).good);
+  EXPECT_EQ(Parse({"--help"}).options.action, Options::Action::kHelp);
+  EXPECT_EQ(Parse({"--version"}).options.action, Options::Action::kVersion);
+}
+
+}  // namespace
+}  // namespace hostsim
