@@ -2,7 +2,7 @@
 -- attachment, put in a header and remembered in self for the next phase.
 -- Needs: the predefined pools.
 --
--- The hash is plain Lua, to need nothing else: about 0.2 s for 1 MiB.  While it
+-- The hash is plain Lua, to need nothing else: about 0.3 s for 1 MiB.  While it
 -- runs, sessions of other Lua states go on, and so does the scheduler.
 
 local most = 4 << 20  -- bytes of one attachment; the rest is not hashed
