@@ -257,7 +257,7 @@ std::size_t State::DropAllQueued(const char* why, std::uint64_t parent) {
 // Only the holder changes the list, so the holder reads it without the lock.
 void State::CancelWaitsOfRunning(const char* why) NO_THREAD_SAFETY_ANALYSIS {
   for (Job* job = running_; job != nullptr;) {
-    Job* next = job->running_next;
+    Job* next = job->next;
     if (job->runner != nullptr && job->runner->wait != nullptr) {
       job->runner->wait->Cancel(why);
     }
@@ -379,7 +379,7 @@ bool State::OpenMain() {
 void State::BlockMain(Slice& slice, Wait* wait) {
   Script& script = *slice.script;
   Frame* const frame = slice.frame;
-  FlushOutbox(*this, script);
+  Flush(*this, script.outbox);
   if (wait == nullptr) {
     if (jobs_ == 0) return;
     main_waits_for_jobs_ = true;

@@ -49,7 +49,7 @@ std::size_t ListQueue(Pool& pool, std::string& out) {
       ++count;
       const Job& job = Work::OwnerOf<Job>(work);
       AppendJob(out, job, pool.name().c_str(), job.state.name.c_str(),
-                job.submitted_ns, now);
+                job.work.order, now);
     });
   });
   return count;
@@ -61,8 +61,7 @@ std::size_t ListRunning(Engine& engine, const Pool* only, std::string& out) {
   engine.ForEachState([&](State& state) {
     state.ForEachRunning([&](const Job& job) {
       if (only != nullptr &&
-          (job.stats == nullptr ||
-           &static_cast<PoolLane*>(job.lane)->pool != only)) {
+          (job.pool_lane() == nullptr || &job.pool_lane()->pool != only)) {
         return;
       }
       ++count;

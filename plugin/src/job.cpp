@@ -3,6 +3,7 @@
 #include <cassert>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "clock.h"
 #include "job_box.h"
@@ -114,10 +115,10 @@ void AfterClosure(Slice& slice, Job& job) {
   lua_State* co = script.co.L;
   slice.now = NowNs();
   job.failed = !lua_toboolean(co, 1);
-  if (job.stats != nullptr) {
-    job.stats->started.Add(UINT64_MAX);  // one fewer
-    job.stats->run.Record(slice.now - job.started_ns);
-    (job.failed ? job.stats->failed : job.stats->done).Add(1);
+  if (LaneStats* stats = job.stats()) {
+    stats->started.Add(UINT64_MAX);  // one fewer
+    stats->run.Record(slice.now - job.started_ns);
+    (job.failed ? stats->failed : stats->done).Add(1);
   }
   state.Trace(MSYS_TRACE_END, &slice, &script, &job,
               job.failed ? MSYS_OUTCOME_FAILED : MSYS_OUTCOME_DONE);
@@ -208,21 +209,20 @@ void RunCompletion(Slice& slice, Job& job) {
 }
 
 void PutInOutbox(Slice& slice, Job& job) {
-  State& state = job.state;
-  const bool own = slice.script != nullptr;
-  job.outbox_head = own ? &slice.script->outbox : &state.stray;
-  job.outbox = own ? &slice.script->outbox_end : &state.stray_end;
+  Outbox& outbox =
+      slice.script != nullptr ? slice.script->outbox : job.state.stray;
+  job.outbox = &outbox;
   job.next = nullptr;
-  **job.outbox = &job;
-  *job.outbox = &job.next;
+  *outbox.end = &job;
+  outbox.end = &job.next;
 }
 
 void RemoveFromOutbox(Job& job) {
-  Job** link = job.outbox_head;
+  Outbox& outbox = *std::exchange(job.outbox, nullptr);
+  Job** link = &outbox.first;
   while (*link != &job) link = &(*link)->next;
   *link = job.next;
-  if (job.next == nullptr) *job.outbox = link;
-  job.outbox = nullptr;
+  if (job.next == nullptr) outbox.end = link;
 }
 
 // Room in the backlog for a job whose caller waits: any thread.
@@ -249,21 +249,21 @@ void StartJob(Work* work) {
   Slice& slice = *state.current;
   job.started_ns = slice.now;
   job.stage = JobStage::kRunning;
-  if (job.stats != nullptr) {
-    auto& lane = static_cast<PoolLane&>(*job.lane);
-    const std::uint64_t active = lane.pool.active();
-    const std::uint64_t limit = lane.pool.concurrency();
-    job.stats->invocations.Add(1);
-    job.stats->started.Add(1);
-    job.stats->active_sum.Add(active);
-    job.stats->saturation_sum_ppm.Add(
+  if (PoolLane* lane = job.pool_lane()) {
+    LaneStats& stats = lane->stats;
+    const std::uint64_t active = lane->pool.active();
+    const std::uint64_t limit = lane->pool.concurrency();
+    stats.invocations.Add(1);
+    stats.started.Add(1);
+    stats.active_sum.Add(active);
+    stats.saturation_sum_ppm.Add(
         active * 1'000'000 / (limit == 0 ? 1 : limit));
-    job.stats->wait.Record(slice.now > job.submitted_ns
-                               ? slice.now - job.submitted_ns
+    stats.wait.Record(slice.now > job.work.order
+                               ? slice.now - job.work.order
                                : 0);
     if (job.admitted) {
       job.admitted = false;
-      lane.pool.Unadmit();
+      lane->pool.Unadmit();
     }
   }
   state.JobStarted(job);
@@ -273,9 +273,9 @@ void StartJob(Work* work) {
   if (script != nullptr) co = state.coroutines.Take(state.aux);
   if (co.L == nullptr) {
     if (script != nullptr) state.FreeScript(*script);
-    if (job.stats != nullptr) {
-      job.stats->started.Add(UINT64_MAX);
-      job.stats->failed.Add(1);
+    if (LaneStats* stats = job.stats()) {
+      stats->started.Add(UINT64_MAX);
+      stats->failed.Add(1);
     }
     state.Trace(MSYS_TRACE_END, &slice, nullptr, &job, MSYS_OUTCOME_FAILED);
     if (job.script == nullptr) LogFailure(job, "closure", "not enough memory");
@@ -323,7 +323,7 @@ std::size_t Job::AdmissionOffset() {
 void Job::Enter() {
   stage = JobStage::kQueued;
   work.run = &StartJob;
-  work.order = submitted_ns = NowNs();
+  work.order = NowNs();
   state.Queue(*lane, work);
   if (mode == JobMode::kAsync || (box != nullptr && !state.engine.returns_results())) {
     // The caller only waited for room.
@@ -353,6 +353,7 @@ Job* NewJob(State& state) {
   Job* job = state.free_jobs;
   if (job != nullptr) {
     state.free_jobs = job->next;
+    --state.free_job_count;
     job->~Job();
     new (job) Job(state);
   } else {
@@ -364,6 +365,12 @@ Job* NewJob(State& state) {
 }
 
 void FreeJob(Job& job) {
+  // After a peak of a million the memory of most goes back.
+  if (job.state.free_job_count >= State::kFreeJobs) {
+    delete &job;
+    return;
+  }
+  ++job.state.free_job_count;
   job.next = job.state.free_jobs;
   job.state.free_jobs = &job;
 }
@@ -371,8 +378,8 @@ void FreeJob(Job& job) {
 bool SubmitJob(Slice& slice, Job& job) {
   State& state = job.state;
   state.JobSubmitted(job);
-  if (job.stats != nullptr) {
-    Pool& pool = static_cast<PoolLane*>(job.lane)->pool;
+  if (PoolLane* lane = job.pool_lane()) {
+    Pool& pool = lane->pool;
     job.admission.granted = &OnGranted;
     job.work.run = &EnterAfterWait;
     job.waiting_lane = slice.script->lane;
@@ -386,8 +393,8 @@ bool SubmitJob(Slice& slice, Job& job) {
 }
 
 bool SubmitJobNow(Slice& slice, Job& job) {
-  if (job.stats != nullptr) {
-    if (!static_cast<PoolLane*>(job.lane)->pool.AdmitNow()) return false;
+  if (PoolLane* lane = job.pool_lane()) {
+    if (!lane->pool.AdmitNow()) return false;
     job.admitted = true;
   }
   job.state.JobSubmitted(job);
@@ -410,17 +417,17 @@ void FormatSource(const char* source, int line, char* out, std::size_t size) {
   }
 }
 
-void FlushJobs(State& state, Job*& first, Job**& end) {
-  if (first == nullptr) return;
+void Flush(State& state, Outbox& outbox) {
+  Job* job = outbox.first;
+  if (job == nullptr) return;
+  outbox.first = nullptr;
+  outbox.end = &outbox.first;
   const std::uint64_t now = NowNs();
-  Job* job = first;
-  first = nullptr;
-  end = &first;
   while (job != nullptr) {
     Job* next = job->next;
     job->outbox = nullptr;
     job->work.run = &StartJob;
-    job->work.order = job->submitted_ns = now;
+    job->work.order = now;
     state.Queue(*job->lane, job->work);
     job = next;
   }
@@ -448,11 +455,11 @@ bool CancelJob(Job& job, const char* why) {
 void DropJob(Job& job, const char* why) {
   State& state = job.state;
   job.stage = JobStage::kOver;
-  if (job.stats != nullptr) {
-    job.stats->cancelled.Add(1);
+  if (PoolLane* lane = job.pool_lane()) {
+    lane->stats.cancelled.Add(1);
     if (job.admitted) {
       job.admitted = false;
-      static_cast<PoolLane&>(*job.lane).pool.Unadmit();
+      lane->pool.Unadmit();
     }
   }
   state.Trace(MSYS_TRACE_END, state.current, nullptr, &job,

@@ -35,19 +35,27 @@ struct Job final : Wait {
   void Abandon() override;
   void Cancel(const char* why) override;
 
+  // Null on a loop.
+  PoolLane* pool_lane() const {
+    return lane->executor.is_loop() ? nullptr : static_cast<PoolLane*>(lane);
+  }
+  LaneStats* stats() const {
+    return lane->executor.is_loop() ? nullptr
+                                    : &static_cast<PoolLane*>(lane)->stats;
+  }
   const char* pool_name() const {
-    return stats != nullptr ? static_cast<PoolLane*>(lane)->pool.name().c_str()
-                            : "loop";
+    const PoolLane* pool = pool_lane();
+    return pool != nullptr ? pool->pool.name().c_str() : "loop";
   }
 
   State& state;
   LoopLane* lane = nullptr;      // the pool's, or a loop's (runInInst)
-  LaneStats* stats = nullptr;    // of the pool lane; null on a loop
   Work work;                     // in the lane: start; in the home lane: complete
+                                 // its order is the time of submission, in ns
   Admission admission;           // in the pool's backlog
-  Job* next = nullptr;           // in an outbox, or the list of free ones
-  Job*** outbox = nullptr;       // the end of the outbox it is in; null: none
-  Job** outbox_head = nullptr;
+  Job* next = nullptr;           // in an outbox, or among the state's running
+  Job* prev = nullptr;           // ones (by its mutex), or among the free ones
+  Outbox* outbox = nullptr;      // it is in; null: none
   LoopLane* waiting_lane = nullptr;  // of the caller that waits for room
 
   JobMode mode = JobMode::kSync;
@@ -63,14 +71,9 @@ struct Job final : Wait {
 
   std::uint64_t id = 0;
   std::uint64_t parent = 0;      // id of the script that submitted it
-  std::uint64_t submitted_ns = 0;
   std::uint64_t started_ns = 0;
   const char* source = nullptr;  // of the closure, as long as it lives
   int line = 0;
-
-  // Of all that have started and not ended, in the state; by its mutex.
-  Job* running_next = nullptr;
-  Job* running_prev = nullptr;
 };
 
 // A new job, or null.  Freed by EndJob() or FreeJob().
@@ -86,10 +89,7 @@ bool SubmitJobNow(Slice& slice, Job& job);
 // Starts a job, as work of its lane.
 void StartJob(Work* work);
 // Hands the jobs of an outbox to their lanes, in order.
-void FlushJobs(State& state, Job*& first, Job**& end);
-inline void FlushOutbox(State& state, Script& script) {
-  FlushJobs(state, script.outbox, script.outbox_end);
-}
+void Flush(State& state, Outbox& outbox);
 
 // Drops a job that has not started.  False: it has, or is over.  The waiting
 // caller, and scripts in job:wait(), get false and `why`.

@@ -68,6 +68,12 @@ int ScriptMain(lua_State* L) {
   return ScriptDone(L, status, reinterpret_cast<lua_KContext>(&script));
 }
 
+// In the statistics of the closure's pool.
+void CountSuspended(Script& script, std::uint64_t n) {
+  if (script.job == nullptr) return;
+  if (LaneStats* stats = script.job->stats()) stats->suspended.Add(n);
+}
+
 struct CloseRequest {
   lua_State* co;
   int status;
@@ -85,7 +91,7 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
   slice.frame = nullptr;
   int results = 0;
   const int status = lua_resume(script.co.L, nullptr, values, &results);
-  FlushOutbox(state, script);
+  Flush(state, script.outbox);
   if (status == LUA_YIELD && script.wait != nullptr) {
     slice.script = nullptr;
     return Outcome::kSuspended;
@@ -147,7 +153,7 @@ void CloseScript(Slice& slice, Script& script) {
     script.state.Protected(&CloseProtected, &request);
     if (pending && request.status != LUA_OK && i > 0) lua_settop(chain[i], 0);
   }
-  FlushOutbox(script.state, script);
+  Flush(script.state, script.outbox);
   slice.script = before;
 }
 
@@ -210,18 +216,13 @@ int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
     state.BlockMain(slice, &wait);
     return k(L, LUA_YIELD, 0);
   }
-  if (script.job != nullptr && script.job->stats != nullptr) {
-    script.job->stats->suspended.Add(1);
-  }
+  CountSuspended(script, 1);
   return lua_yieldk(L, 0, 0, k);
 }
 
 void WakeScript(Script& script) {
   script.wait = nullptr;
-  if (script.job != nullptr && script.job->stats != nullptr &&
-      script.kind != Script::Kind::kMain) {
-    script.job->stats->suspended.Add(UINT64_MAX);  // one fewer
-  }
+  CountSuspended(script, UINT64_MAX);  // one fewer
   script.state.Queue(*script.lane, script.resume);
 }
 

@@ -30,6 +30,12 @@ struct Frame {
   Frame* outer;
 };
 
+// Jobs in the order of their submission.
+struct Outbox {
+  Job* first = nullptr;
+  Job** end = &first;
+};
+
 // One stretch of running Lua in a state, on the stack of RunLane().
 struct Slice {
   State* state = nullptr;
@@ -70,8 +76,7 @@ struct Script {
   LoopLane* lane = nullptr;  // where it goes on after a wait
   Tls* tls = nullptr;
   Wait* wait = nullptr;      // not null: suspended
-  Job* outbox = nullptr;     // submitted in this slice, dispatched at its end
-  Job** outbox_end = &outbox;
+  Outbox outbox;             // submitted in this slice, dispatched at its end
   std::uint64_t id = 0;
   bool exposed = false;      // somebody may have kept the coroutine
   bool traced = false;       // a failure wants a traceback

@@ -118,7 +118,7 @@ void State::RunLane(Lane& lane, Worker* self) {
     if (on_loop) slice.now = NowNs();
     if (slice.now > end) break;
   }
-  FlushStray();
+  Flush(*this, stray);
   if (slice.lane != nullptr && lane.Settle()) turn.Ready(lane);
   if (detaching_ && &lane != home_lane_.get()) FinishDetachIfOver();
   if (slice.keep_turn) return;
@@ -144,8 +144,6 @@ void State::ReenterTurn(Slice& slice) {
   current = &slice;
   Trace(MSYS_TRACE_UNBLOCK, &slice, slice.script, nullptr);
 }
-
-void State::FlushStray() { FlushJobs(*this, stray, stray_end); }
 
 void State::RunAtHome(Work& work) {
   if (home_lane_->Push(&work) && turn.TakeOrPark(*home_lane_)) {
@@ -219,15 +217,15 @@ void State::FreeScript(Script& script) {
 
 void State::JobSubmitted(Job& job) {
   ++jobs_;
-  if (job.stats != nullptr) job.stats->submitted.Add(1);
+  if (LaneStats* stats = job.stats()) stats->submitted.Add(1);
   Trace(MSYS_TRACE_SUBMIT, current, nullptr, &job);
 }
 
 void State::JobStarted(Job& job) {
   MutexLock lock(running_mu_);
-  job.running_prev = nullptr;
-  job.running_next = running_;
-  if (running_ != nullptr) running_->running_prev = &job;
+  job.prev = nullptr;
+  job.next = running_;
+  if (running_ != nullptr) running_->prev = &job;
   running_ = &job;
   job.listed = true;
 }
@@ -235,11 +233,8 @@ void State::JobStarted(Job& job) {
 void State::JobOver(Job& job) {
   if (job.listed) {
     MutexLock lock(running_mu_);
-    (job.running_prev == nullptr ? running_ : job.running_prev->running_next) =
-        job.running_next;
-    if (job.running_next != nullptr) {
-      job.running_next->running_prev = job.running_prev;
-    }
+    (job.prev == nullptr ? running_ : job.prev->next) = job.next;
+    if (job.next != nullptr) job.next->prev = job.prev;
   }
   --jobs_;
   jobs_shown_.Set(jobs_);
@@ -268,8 +263,8 @@ void State::Trace(int kind, const Slice* slice, const Script* script,
     event.parent = job->parent;
     event.source = job->source;
     event.line = job->line;
-    if (job->stats != nullptr) {
-      event.pool = static_cast<PoolLane*>(job->lane)->pool.name().c_str();
+    if (const PoolLane* lane = job->pool_lane()) {
+      event.pool = lane->pool.name().c_str();
     }
   } else if (script != nullptr) {
     event.id = script->id;

@@ -99,7 +99,7 @@ class State final : public LaneRunner {
   template <typename Visit>
   void ForEachRunning(Visit visit) EXCLUDES(running_mu_) {
     MutexLock lock(running_mu_);
-    for (Job* job = running_; job != nullptr; job = job->running_next) {
+    for (Job* job = running_; job != nullptr; job = job->next) {
       visit(*job);
     }
   }
@@ -131,8 +131,9 @@ class State final : public LaneRunner {
   Slice* current = nullptr;     // of the holder; null: nothing of ours runs
   Job* free_jobs = nullptr;
   Script* free_scripts = nullptr;
-  Job* stray = nullptr;         // submitted by finalisers outside of scripts
-  Job** stray_end = &stray;
+  std::size_t free_job_count = 0;
+  static constexpr std::size_t kFreeJobs = 4096;
+  Outbox stray;                 // submitted by finalisers outside of scripts
   Script* NewScript();  // null: memory is out
   void FreeScript(Script& script);
 
@@ -140,7 +141,6 @@ class State final : public LaneRunner {
   void EndCallout(Slice& slice, Script& script, msys_status status, int count);
 
  private:
-  void FlushStray();
   void CancelAll(const char* why);
   // Drops the queued jobs of a lane, all or those submitted by one script.
   std::size_t DropQueued(Lane& lane, const char* why, std::uint64_t parent);

@@ -84,7 +84,6 @@ void Describe(lua_State* L, State& state, Slice& slice, PoolLane& lane, Job& job
   job.source = ar.source;
   job.line = ar.linedefined;
   job.lane = &lane;
-  job.stats = &lane.stats;
   job.tls = CurrentTls(L, state).Share();
   job.parent = slice.script == nullptr ? 0 : slice.script->id;
 }
