@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 
+#include "tsan.h"
 #include "turn.h"
 #include "worker_slot.h"
 
@@ -100,9 +101,14 @@ WorkerSlot* Pool::TakeSlot() {
 
 bool Pool::Send(WorkerSlot& slot, Lane& lane) {
   try {
-    // An exception would end the process when it left the task; Work() has
-    // none to throw: all it calls is noexcept or runs under Lua's protection.
-    slot.Enqueue([&slot, &lane]() noexcept { slot.pool().Work(slot, lane); });
+    MSYS_TSAN_BEFORE(&slot);
+    slot.Enqueue(
+        // Nothing throws: all it calls is noexcept or under Lua's protection.
+        [](WorkerSlot& s, Lane& first) noexcept {
+          MSYS_TSAN_AFTER(&s);
+          s.pool().Work(s, first);
+        },
+        lane);
     return true;
   } catch (const std::exception& e) {
     host_.Log(MSYS_LOG_ERROR, "pool",

@@ -44,6 +44,12 @@ WorkerSlot::WorkerSlot(Pool& pool, int number)
 
 WorkerSlot::~WorkerSlot() { namer_.observe(false); }
 
+void WorkerSlot::Enqueue(Function work, Lane& lane) {
+  // An exception would end the process when it left the task; work has none to
+  // throw.
+  arena_.enqueue([this, work, &lane]() noexcept { work(*this, lane); });
+}
+
 void WorkerSlot::Namer::on_scheduler_entry(bool is_worker) {
   const auto id = slot_.name_id_.load(std::memory_order_relaxed);
   if (!is_worker || named_for == id) return;

@@ -1,6 +1,9 @@
 // One place for a worker in a pool: a task_arena with a single slot, whose
 // threads carry the pool's name and the place's number ("IO/3") and take no
 // asynchronous signals.
+//
+// Its source is not instrumented by ThreadSanitizer: all that it does happens in
+// step with oneTBB, which is not either.
 #pragma once
 
 #include <oneapi/tbb/task_arena.h>
@@ -12,6 +15,7 @@
 
 namespace msys {
 
+class Lane;
 class Pool;
 
 class WorkerSlot {
@@ -21,11 +25,9 @@ class WorkerSlot {
   WorkerSlot(const WorkerSlot&) = delete;
   WorkerSlot& operator=(const WorkerSlot&) = delete;
 
-  // Has a thread run the task; throws what TBB throws.
-  template <typename Task>
-  void Enqueue(Task task) {
-    arena_.enqueue(task);
-  }
+  // Has a thread call work(*this, lane); throws what TBB throws.
+  using Function = void (*)(WorkerSlot& slot, Lane& lane) noexcept;
+  void Enqueue(Function work, Lane& lane);
 
   Pool& pool() const { return pool_; }
   int number() const { return number_; }
