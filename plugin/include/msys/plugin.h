@@ -11,8 +11,9 @@
  *      MSYS_ABI_MAJOR: a table of functions, or NULL when the majors differ.
  *   2. Fill in msys_host (how to post a task to a loop, how to log) and call
  *      open().  No thread starts yet, so the host may still fork.
- *   3. Make a lua_State, load policies, attach() it to one of your loops: its
- *      home loop.  From now on run Lua of this state only through run().
+ *   3. Make a lua_State and attach() it to one of your loops: its home loop.
+ *      From now on run Lua of this state only through run(), also to load the
+ *      policies, which find msys, _TLS and _OSTLS in place.
  *   4. For a session: session_open().  For each phase of it: fill in an
  *      msys_callout whose prepare() pushes a function and its arguments, and
  *      call run().  finish() is called with the results, at once or later.
