@@ -33,9 +33,13 @@ constexpr char kEnd[] = "end_of_configuration";
 void OnError(cfg_t* cfg, const char* format, va_list args) {
   char text[512];
   std::vsnprintf(text, sizeof text, format, args);
-  std::string line = reading.file;
+  // libconfuse knows a name only of files that it has opened itself.
+  const bool included = cfg && cfg->filename && *cfg->filename == '/';
+  std::string line = included ? cfg->filename : reading.file;
   if (cfg && cfg->line > 0)
-    line += ":" + std::to_string(std::min(cfg->line, reading.lines));
+    line += ":" + std::to_string(included
+                                     ? cfg->line
+                                     : std::min(cfg->line, reading.lines));
   if (std::strstr(text, kEnd))
     std::snprintf(text, sizeof text, "a } is missing before the end");
   *reading.errors += line + ": " + text + "\n";
@@ -116,6 +120,26 @@ int CheckScript(cfg_t* cfg, cfg_opt_t* opt) {
   return -1;
 }
 
+// Include("file"): its text stands here.  Only a regular file, since a read
+// error would end the process inside libconfuse.
+int Include(cfg_t* cfg, cfg_opt_t* opt, int argc, const char** argv) {
+  namespace fs = std::filesystem;
+  if (argc != 1) {
+    cfg_error(cfg, "Include takes one file name, got %d", argc);
+    return -1;
+  }
+  const std::string path =
+      fs::absolute(fs::absolute(reading.file).parent_path() / argv[0]).string();
+  std::error_code failure;
+  if (!fs::is_regular_file(path, failure)) {
+    cfg_error(cfg, "Include(\"%s\"): %s", path.c_str(),
+              failure ? failure.message().c_str() : "not a regular file");
+    return -1;
+  }
+  const char* name = path.c_str();
+  return cfg_include(cfg, opt, 1, &name);
+}
+
 struct CfgFree {
   void operator()(cfg_t* cfg) const { cfg_free(cfg); }
 };
@@ -145,6 +169,7 @@ CfgPtr MakeParser() {
                              CFG_SEC("Lua", lua, CFGF_NONE),
                              CFG_SEC("Log", log, CFGF_NONE),
                              CFG_INT("Shutdown_Timeout", 10, CFGF_NONE),
+                             CFG_FUNC("Include", Include),
                              CFG_INT(kEnd, 0, CFGF_NONE),
                              CFG_END()};
   CfgPtr cfg(cfg_init(root, CFGF_NOCASE));

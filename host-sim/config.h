@@ -6,9 +6,10 @@
 //   Lua { Max_States = 16  Script "policy" { Source = "policy.lua" } }
 //   Log { Level = "info"  File = "host-sim.log" }
 //   Shutdown_Timeout = 10
+//   Include("pools.conf")
 //
 // Keys and values with a fixed set are compared without regard to case;
-// relative paths start at the directory of the file.
+// relative paths start at the directory of the file that ReadConfig() was given.
 #pragma once
 
 #include <cstdint>

@@ -111,6 +111,40 @@ TEST_F(ConfigTest, AMissingFileIsNamed) {
                         "directory\n");
 }
 
+TEST_F(ConfigTest, IncludedTextStandsInItsPlace) {
+  dir_.Write("pools.conf", "ThreadPool \"dns\" { Concurrency = 7 }\n");
+  const auto config =
+      Read("Include(\"pools.conf\")\nThreadPool \"IO\" { }\n");
+  ASSERT_TRUE(config) << error_;
+  ASSERT_EQ(config->pools.size(), 2u);
+  EXPECT_EQ(config->pools[0].name, "dns");
+  EXPECT_EQ(config->pools[0].concurrency, 7u);
+  EXPECT_EQ(config->pools[1].name, "IO");
+}
+
+TEST_F(ConfigTest, AnErrorNamesTheIncludedFile) {
+  const std::string pools = dir_.Write("pools.conf", "\nEventLop { }\n");
+  EXPECT_FALSE(Read("Include(\"pools.conf\")\n"));
+  EXPECT_EQ(error_.find(pools + ":2: "), 0u) << error_;
+}
+
+TEST_F(ConfigTest, AfterAnIncludedFileErrorsNameTheFirstAgain) {
+  dir_.Write("pools.conf", "ThreadPool \"dns\" { }\n\n\n");
+  ExpectError("Include(\"pools.conf\")\nEventLop { }\n", 2, "EventLop");
+}
+
+TEST_F(ConfigTest, OnlyARegularFileIsIncluded) {
+  ExpectError("Include(\"none.conf\")\n", 1, "No such file or directory");
+  ExpectError("Include(\"/\")\n", 1, "not a regular file");
+  ExpectError("Include(\"/dev/zero\")\n", 1, "not a regular file");
+  ExpectError("Include()\n", 1, "Include takes one file name, got 0");
+}
+
+TEST_F(ConfigTest, AFileThatIncludesItselfIsAnError) {
+  EXPECT_FALSE(Read("Include(\"host.conf\")\n"));
+  EXPECT_NE(error_.find("nested too deeply"), std::string::npos) << error_;
+}
+
 TEST_F(ConfigTest, OnePluginOnly) {
   EXPECT_FALSE(Read("Plugin \"a\" { }\nPlugin \"b\" { }\n"));
   EXPECT_NE(error_.find("more than one Plugin"), std::string::npos) << error_;
