@@ -52,8 +52,9 @@ fs::path DefaultPluginPath() {
   std::error_code failure;
   if (fs::exists(built, failure)) return built.lexically_normal();
 #ifdef HOSTSIM_INSTALLED_PLUGIN
-  if (fs::exists(HOSTSIM_INSTALLED_PLUGIN, failure))
-    return HOSTSIM_INSTALLED_PLUGIN;
+  // Relative, so that an installed tree may be moved.
+  const fs::path installed = here / HOSTSIM_INSTALLED_PLUGIN;
+  if (fs::exists(installed, failure)) return installed.lexically_normal();
 #endif
   return built.lexically_normal();
 }
