@@ -255,7 +255,7 @@ msys_status Run(msys_state* state, msys_callout* callout) {
 msys_status Cancel(msys_callout* callout) {
   if (callout == nullptr) return MSYS_E_ARG;
   if (callout->plugin_data == nullptr) return MSYS_E_NOT_FOUND;
-  State& state = static_cast<Script*>(callout->plugin_data)->state;
+  State& state = static_cast<Callout*>(callout->plugin_data)->state;
   if (!state.on_home_loop()) return MSYS_E_THREAD;
   return state.Cancel(*callout);
 }

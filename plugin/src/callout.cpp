@@ -2,6 +2,7 @@
 #include <cassert>
 #include <new>
 
+#include "clock.h"
 #include "job.h"
 #include "state.h"
 
@@ -58,15 +59,13 @@ void CallFinish(State& state, Finish& request, lua_State* L) {
 
 msys_status State::Run(msys_callout& callout) {
   if (detach_called_ || engine.stopping()) return MSYS_E_CLOSED;
-  auto* script = new (std::nothrow) Script(*this);
+  auto* script = new (std::nothrow) Callout(*this);
   auto* tls = callout.session == nullptr ? new (std::nothrow) Tls : nullptr;
   if (script == nullptr || (callout.session == nullptr && tls == nullptr)) {
     delete script;
     delete tls;
     return MSYS_E_NOMEM;
   }
-  script->kind = Script::Kind::kCallout;
-  script->traced = true;
   script->callout = &callout;
   script->tls = tls;
   script->session = reinterpret_cast<Session*>(callout.session);
@@ -80,7 +79,7 @@ msys_status State::Run(msys_callout& callout) {
 }
 
 void State::OnStart(Work* work) {
-  auto& script = Work::OwnerOf<Script>(work);
+  Callout& script = Callout::OfWork(work);
   State& state = script.state;
   Slice& slice = *state.current;
   script.id = state.NextId();
@@ -104,12 +103,12 @@ void State::OnStart(Work* work) {
 }
 
 void State::OnResume(Work* work) {
-  auto& script = Work::OwnerOf<Script>(work);
+  Callout& script = Callout::OfWork(work);
   Slice& slice = *script.state.current;
   script.state.AfterSlice(slice, script, ResumeScript(slice, script));
 }
 
-void State::AfterSlice(Slice& slice, Script& script, Outcome outcome) {
+void State::AfterSlice(Slice& slice, Callout& script, Outcome outcome) {
   if (outcome == Outcome::kSuspended) return;
   lua_State* co = script.co.L;
   const int count = lua_gettop(co);
@@ -119,7 +118,7 @@ void State::AfterSlice(Slice& slice, Script& script, Outcome outcome) {
   EndCallout(slice, script, ok ? MSYS_OK : MSYS_E_LUA, count - 1);
 }
 
-void State::EndCallout(Slice& slice, Script& script, msys_status status,
+void State::EndCallout(Slice& slice, Callout& script, msys_status status,
                        int count) {
   if (script.cancelled) {
     home_lane_->Remove(&script.cancel);
@@ -154,7 +153,7 @@ void State::EndCallout(Slice& slice, Script& script, msys_status status,
 }
 
 msys_status State::Cancel(msys_callout& callout) {
-  auto* script = static_cast<Script*>(callout.plugin_data);
+  auto* script = static_cast<Callout*>(callout.plugin_data);
   if (script == nullptr) return MSYS_E_NOT_FOUND;
   if (script->cancelled) return MSYS_OK;  // on its way
   script->cancelled = true;
@@ -163,7 +162,7 @@ msys_status State::Cancel(msys_callout& callout) {
 }
 
 void State::OnCancel(Work* work) {
-  auto& script = Work::OwnerOf<Script>(work);
+  Callout& script = Callout::OfWork(work);
   State& state = script.state;
   Slice& slice = *state.current;
   // Its start is in the lane before this, so it has begun; it does not run now,
@@ -268,8 +267,8 @@ void State::CancelWaitsOfRunning(const char* why) NO_THREAD_SAFETY_ANALYSIS {
 void State::CancelAll(const char* why) {
   closing_ = true;
   DropAllQueued(why, 0);
-  for (Script* script = callouts_; script != nullptr;) {
-    Script* next = script->next;
+  for (Callout* script = callouts_; script != nullptr;) {
+    Callout* next = script->next;
     if (script->wait != nullptr) script->wait->Cancel(why);
     script = next;
   }
@@ -379,7 +378,8 @@ bool State::OpenMain() {
 void State::BlockMain(Slice& slice, Wait* wait) {
   Script& script = *slice.script;
   Frame* const frame = slice.frame;
-  Flush(*this, script.outbox);
+  slice.now = NowNs();
+  Flush(slice, script.outbox);
   if (wait == nullptr) {
     if (jobs_ == 0) return;
     main_waits_for_jobs_ = true;

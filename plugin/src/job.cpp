@@ -113,7 +113,6 @@ void AfterClosure(Slice& slice, Job& job) {
   State& state = job.state;
   Script& script = *job.runner;
   lua_State* co = script.co.L;
-  slice.now = NowNs();
   job.failed = !lua_toboolean(co, 1);
   if (LaneStats* stats = job.stats()) {
     stats->started.Add(UINT64_MAX);  // one fewer
@@ -154,10 +153,7 @@ void AfterClosure(Slice& slice, Job& job) {
 
 // What follows a slice of the job's script.
 void Proceed(Slice& slice, Job& job, Outcome outcome) {
-  if (outcome == Outcome::kSuspended) {
-    slice.now = NowNs();
-    return;
-  }
+  if (outcome == Outcome::kSuspended) return;
   if (job.stage == JobStage::kRunning) {
     job.stage = JobStage::kOver;
     AfterClosure(slice, job);
@@ -417,18 +413,17 @@ void FormatSource(const char* source, int line, char* out, std::size_t size) {
   }
 }
 
-void Flush(State& state, Outbox& outbox) {
+void Flush(Slice& slice, Outbox& outbox) {
   Job* job = outbox.first;
   if (job == nullptr) return;
   outbox.first = nullptr;
   outbox.end = &outbox.first;
-  const std::uint64_t now = NowNs();
   while (job != nullptr) {
     Job* next = job->next;
     job->outbox = nullptr;
     job->work.run = &StartJob;
-    job->work.order = now;
-    state.Queue(*job->lane, job->work);
+    job->work.order = slice.now;
+    slice.state->Queue(*job->lane, job->work);
     job = next;
   }
 }

@@ -89,7 +89,7 @@ bool SubmitJobNow(Slice& slice, Job& job);
 // Starts a job, as work of its lane.
 void StartJob(Work* work);
 // Hands the jobs of an outbox to their lanes, in order.
-void Flush(State& state, Outbox& outbox);
+void Flush(Slice& slice, Outbox& outbox);
 
 // Drops a job that has not started.  False: it has, or is over.  The waiting
 // caller, and scripts in job:wait(), get false and `why`.

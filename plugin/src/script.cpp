@@ -3,6 +3,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "clock.h"
 #include "job.h"
 #include "state.h"
 
@@ -27,12 +28,27 @@ int KeepTraceback(lua_State* L) {
   return 1;
 }
 
+// The same for scripts that nobody wants a traceback of, which are most: true,
+// function, arguments...
+int PlainDone(lua_State* L, int status, lua_KContext) {
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_pushboolean(L, 0);
+    lua_replace(L, 1);
+  }
+  return lua_gettop(L);
+}
+
+int PlainMain(lua_State* L) {
+  return PlainDone(
+      L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, &PlainDone), 0);
+}
+
 int ScriptDone(lua_State* L, int status, lua_KContext ctx) {
   auto& script = *reinterpret_cast<Script*>(ctx);
   const bool ok = status == LUA_OK || status == LUA_YIELD;
   lua_pushboolean(L, ok);
   lua_replace(L, 1);
-  if (ok || !script.traced) return lua_gettop(L);
+  if (ok) return lua_gettop(L);
   lua_settop(L, 2);
   lua_rawgetp(L, LUA_REGISTRYINDEX, TraceKey(script));
   lua_pushnil(L);
@@ -40,32 +56,29 @@ int ScriptDone(lua_State* L, int status, lua_KContext ctx) {
   return 3;
 }
 
-// The first function of every script: script, function, arguments...; for a
-// callout only the script.
-int ScriptMain(lua_State* L) {
+// The first function of a script that is traced: script, function,
+// arguments...; for a callout only the script.
+int TracedMain(lua_State* L) {
   auto& script = *static_cast<Script*>(lua_touserdata(L, 1));
-  if (script.traced) {
-    lua_pushvalue(L, 1);
-    lua_pushcclosure(L, &KeepTraceback, 1);
-  } else {
-    lua_pushboolean(L, 1);
-  }
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, &KeepTraceback, 1);
   lua_replace(L, 1);
   int arguments = lua_gettop(L) - 2;
   if (script.kind == Script::Kind::kCallout) {
-    arguments = script.callout->prepare(script.callout->ctx, L);
+    const msys_callout& callout = *static_cast<Callout&>(script).callout;
+    arguments = callout.prepare(callout.ctx, L);
     if (arguments < 0) return 0;  // nothing to call
     if (arguments != lua_gettop(L) - 2) {
       return luaL_error(
           L, "callout %s: prepare() said %d arguments but left %d values; it "
           "must push the function and exactly that many arguments",
-          script.callout->name, arguments, lua_gettop(L) - 1);
+          callout.name, arguments, lua_gettop(L) - 1);
     }
   }
-  const int status = lua_pcallk(L, arguments, LUA_MULTRET, script.traced ? 1 : 0,
-                                reinterpret_cast<lua_KContext>(&script),
-                                &ScriptDone);
-  return ScriptDone(L, status, reinterpret_cast<lua_KContext>(&script));
+  const auto context = reinterpret_cast<lua_KContext>(&script);
+  const int status =
+      lua_pcallk(L, arguments, LUA_MULTRET, 1, context, &ScriptDone);
+  return ScriptDone(L, status, context);
 }
 
 // In the statistics of the closure's pool.
@@ -91,7 +104,8 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
   slice.frame = nullptr;
   int results = 0;
   const int status = lua_resume(script.co.L, nullptr, values, &results);
-  Flush(state, script.outbox);
+  slice.now = NowNs();
+  Flush(slice, script.outbox);
   if (status == LUA_YIELD && script.wait != nullptr) {
     slice.script = nullptr;
     return Outcome::kSuspended;
@@ -121,11 +135,14 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
 
 Outcome BeginScript(Slice& slice, Script& script, int count) {
   lua_State* L = script.co.L;
-  lua_pushcfunction(L, &ScriptMain);
-  lua_pushlightuserdata(L, &script);
-  if (count > 0) {
-    lua_rotate(L, -(count + 2), 2);
+  if (script.traced) {
+    lua_pushcfunction(L, &TracedMain);
+    lua_pushlightuserdata(L, &script);
+  } else {
+    lua_pushcfunction(L, &PlainMain);
+    lua_pushboolean(L, 1);
   }
+  if (count > 0) lua_rotate(L, -(count + 2), 2);
   return RunScript(slice, script, count + 1);
 }
 
@@ -153,7 +170,8 @@ void CloseScript(Slice& slice, Script& script) {
     script.state.Protected(&CloseProtected, &request);
     if (pending && request.status != LUA_OK && i > 0) lua_settop(chain[i], 0);
   }
-  Flush(script.state, script.outbox);
+  slice.now = NowNs();
+  Flush(slice, script.outbox);
   slice.script = before;
 }
 

@@ -43,7 +43,7 @@ struct Slice {
   Lane* lane = nullptr;      // null once a blocking region has given it up
   Script* script = nullptr;  // null between scripts
   Frame* frame = nullptr;    // the innermost one of the script
-  std::uint64_t now = 0;     // ns; when the last job began or ended
+  std::uint64_t now = 0;     // ns; when the last script gave the thread back
   bool keep_turn = false;    // the main thread goes on with the turn
 };
 
@@ -67,7 +67,7 @@ struct Script {
   enum class Kind { kCallout, kClosure, kMain };
 
   explicit Script(State& s) : state(s) {
-    resume.owner = start.owner = cancel.owner = this;
+    resume.owner = this;
   }
 
   State& state;
@@ -84,13 +84,25 @@ struct Script {
   Work resume;               // queued in `lane` when the wait is over
 
   Job* job = nullptr;        // kClosure
+  Script* next_free = nullptr;
+};
 
-  msys_callout* callout = nullptr;  // kCallout, with what follows
+struct Callout : Script {
+  explicit Callout(State& s) : Script(s) {
+    kind = Kind::kCallout;
+    traced = true;
+    start.owner = cancel.owner = static_cast<Script*>(this);
+  }
+  static Callout& OfWork(Work* work) {
+    return static_cast<Callout&>(Work::OwnerOf<Script>(work));
+  }
+
+  msys_callout* callout = nullptr;
   Session* session = nullptr;
   Work start;
   Work cancel;
-  Script* next = nullptr;  // of all callouts of the state
-  Script* prev = nullptr;
+  Callout* next = nullptr;  // of all of the state that are not over
+  Callout* prev = nullptr;
 };
 
 // ---- running ---------------------------------------------------------------

@@ -55,7 +55,7 @@ State::~State() {
   }
   while (free_scripts != nullptr) {
     Script* script = free_scripts;
-    free_scripts = script->next;
+    free_scripts = script->next_free;
     delete script;
   }
 }
@@ -115,10 +115,9 @@ void State::RunLane(Lane& lane, Worker* self) {
     work->run(work);
     if (slice.keep_turn) break;
     if (!on_loop && turn.urgent()) break;
-    if (on_loop) slice.now = NowNs();
     if (slice.now > end) break;
   }
-  Flush(*this, stray);
+  Flush(slice, stray);
   if (slice.lane != nullptr && lane.Settle()) turn.Ready(lane);
   if (detaching_ && &lane != home_lane_.get()) FinishDetachIfOver();
   if (slice.keep_turn) return;
@@ -200,7 +199,7 @@ void State::PushText(lua_State* to, const char* text) {
 Script* State::NewScript() {
   Script* script = free_scripts;
   if (script != nullptr) {
-    free_scripts = script->next;
+    free_scripts = script->next_free;
     script->~Script();
     new (script) Script(*this);
     return script;
@@ -209,7 +208,11 @@ Script* State::NewScript() {
 }
 
 void State::FreeScript(Script& script) {
-  script.next = free_scripts;
+  if (script.kind == Script::Kind::kCallout) {
+    delete static_cast<Callout*>(&script);
+    return;
+  }
+  script.next_free = free_scripts;
   free_scripts = &script;
 }
 
@@ -268,7 +271,9 @@ void State::Trace(int kind, const Slice* slice, const Script* script,
     }
   } else if (script != nullptr) {
     event.id = script->id;
-    if (script->callout != nullptr) event.callout_ctx = script->callout->ctx;
+    if (script->kind == Script::Kind::kCallout) {
+      event.callout_ctx = static_cast<const Callout*>(script)->callout->ctx;
+    }
   }
   engine.host().Trace(event);
 }

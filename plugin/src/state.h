@@ -138,7 +138,7 @@ class State final : public LaneRunner {
   void FreeScript(Script& script);
 
   // In callout.cpp, with the work items of callouts.
-  void EndCallout(Slice& slice, Script& script, msys_status status, int count);
+  void EndCallout(Slice& slice, Callout& script, msys_status status, int count);
 
  private:
   void CancelAll(const char* why);
@@ -151,7 +151,7 @@ class State final : public LaneRunner {
   template <typename Visit>
   void ForEachOtherLane(Visit visit);
 
-  void AfterSlice(Slice& slice, Script& script, Outcome outcome);
+  void AfterSlice(Slice& slice, Callout& script, Outcome outcome);
 
   static void OnStart(Work* work);
   static void OnResume(Work* work);
@@ -173,7 +173,7 @@ class State final : public LaneRunner {
   bool detach_called_ = false;
 
   // Of the holder of the turn.
-  Script* callouts_ = nullptr;  // not yet finished
+  Callout* callouts_ = nullptr;  // not yet finished
   std::uint64_t jobs_ = 0;      // submitted and not over
   Counter jobs_shown_;
   bool closing_ = false;
