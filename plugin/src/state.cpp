@@ -19,16 +19,9 @@ constexpr std::uint64_t kLoopBatchNs = 1'000'000;
 
 const char kNoMemory[] = "not enough memory";
 
-struct TextRequest {
-  lua_State* to;
-  const char* text;
-};
-
-int PushTextProtected(lua_State* L) {
-  auto* request = static_cast<TextRequest*>(lua_touserdata(L, 1));
-  lua_pushstring(L, request->text);
-  lua_xmove(L, request->to, 1);
-  return 0;
+int MakeText(lua_State* L) {
+  lua_pushstring(L, static_cast<const char*>(lua_touserdata(L, 1)));
+  return 1;
 }
 
 }  // namespace
@@ -191,8 +184,14 @@ bool State::Protected(lua_CFunction f, void* data, std::string* message) {
 }
 
 void State::PushText(lua_State* to, const char* text) {
-  TextRequest request{to, text};
-  if (lua_checkstack(to, 1) && Protected(&PushTextProtected, &request)) return;
+  if (lua_checkstack(to, 1) && lua_checkstack(aux, 3)) {
+    lua_pushcfunction(aux, &MakeText);
+    lua_pushlightuserdata(aux, const_cast<char*>(text));
+    const bool ok = lua_pcall(aux, 1, 1, 0) == LUA_OK;
+    if (!ok) lua_pop(aux, 1);
+    else if (to != aux) lua_xmove(aux, to, 1);
+    if (ok) return;
+  }
   anchors.Push(to, no_memory_text_);
 }
 
