@@ -121,12 +121,10 @@ void AfterClosure(Slice& slice, Job& job) {
   }
   state.Trace(MSYS_TRACE_END, &slice, &script, &job,
               job.failed ? MSYS_OUTCOME_FAILED : MSYS_OUTCOME_DONE);
-  if (script.traced) {
+  if (job.failed) {
     // A caller that gets the failure is told; nobody else would be.
-    if (job.failed && job.script == nullptr) {
-      LogScriptFailure(job, "closure", co);
-    }
-    if (job.failed) lua_settop(co, 2);  // without the traceback
+    if (job.script == nullptr) LogScriptFailure(job, "closure", co);
+    lua_settop(co, 2);  // without the traceback
   }
   switch (job.mode) {
     case JobMode::kSync:
