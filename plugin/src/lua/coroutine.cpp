@@ -21,7 +21,7 @@ State* ToState(lua_State* L) {
 
 lua_State* CheckCoroutine(lua_State* L) {
   lua_State* co = lua_tothread(L, 1);
-  luaL_argexpected(L, co != nullptr, 1, "coroutine");
+  luaL_argexpected(L, co != nullptr, 1, "thread");  // stock Lua's word
   return co;
 }
 
