@@ -1,0 +1,60 @@
+-- Finalisers run on whichever thread collects, and may call runInPool.
+-- pool: one concurrency=1
+
+local function garbage(f)
+  setmetatable({}, { __gc = f })
+  collectgarbage()
+end
+
+test.case("asynchronously from a finaliser, on the loop and in a pool", function()
+  local ran = 0
+  garbage(function() msys.runInPool("one", function() ran = ran + 1 end, true) end)
+  msys.runInPool("CPU", function()
+    garbage(function() msys.runInPool("one", function() ran = ran + 1 end, true) end)
+  end)
+  test.drain("one")
+  test.equal(2, ran)
+end)
+
+test.case("with a completion function", function()
+  local completed
+  garbage(function()
+    msys.runInPool("one", function() return "x" end, function(_, v) completed = v end)
+  end)
+  repeat test.drain("one") until completed
+  test.equal("x", completed)
+end)
+
+test.case("a finaliser cannot wait", function()
+  local on_loop, in_pool
+  garbage(function() on_loop = table.pack(pcall(msys.runInPool, "one", print)) end)
+  msys.runInPool("CPU", function()
+    garbage(function() in_pool = table.pack(pcall(msys.runInPool, "one", print)) end)
+  end)
+  for _, result in ipairs { on_loop, in_pool } do
+    test.equal(false, result[1])
+    test.matches("runInPool: cannot wait here", result[2])
+  end
+end)
+
+test.case("finalisers see no other session's _TLS as their own", function()
+  _TLS.x = "script"
+  local seen = "none"
+  garbage(function() seen = tostring(_TLS.x) end)
+  assert(seen ~= "none")
+end)
+
+test.case("thousands of finalisers in many jobs", function()
+  local made, run = 0, 0
+  for _ = 1, 20 do
+    msys.runInPool("CPU", function()
+      for _ = 1, 100 do
+        made = made + 1
+        setmetatable({}, { __gc = function()
+          msys.runInPool("one", function() run = run + 1 end, true)
+        end })
+      end
+    end, true)
+  end
+  repeat collectgarbage(); test.drain("one"); test.drain("CPU") until run == 2000
+end)

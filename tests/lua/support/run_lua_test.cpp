@@ -1,0 +1,168 @@
+// run_lua_test PLUGIN PRELUDE SCRIPT
+//
+// Runs a script's cases as callouts in a host with two loops, the plugin loaded
+// as a mail server would.  Comment lines of the script set things up:
+//   -- config: completion_returns=results
+//   -- pool: NAME concurrency=N backlog=N
+//   -- before: Lua code, run in the state before it is attached
+#include <cstdio>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+#include "check.h"
+#include "script_runner.h"
+extern "C" {
+#include <lauxlib.h>
+#include <lua.h>
+}
+
+namespace msys::test {
+namespace {
+
+struct Setup {
+  std::string source;
+  std::string before;
+  std::vector<PoolSpec> pools{{"test-wait", 8, MSYS_UNSET}};
+  int returns = MSYS_COMPLETION_RETURNS_JOB;
+};
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  Check(file.good(), "cannot read " + path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Setup ReadSetup(const std::string& path) {
+  Setup setup;
+  setup.source = ReadFile(path);
+  std::istringstream lines(setup.source);
+  const std::regex pool_line("^-- pool: (\\S+)(.*)");
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (line.starts_with("-- before: ")) {
+      setup.before += line.substr(11) + "\n";
+    } else if (line == "-- config: completion_returns=results") {
+      setup.returns = MSYS_COMPLETION_RETURNS_RESULTS;
+    } else if (std::regex_match(line, match, pool_line)) {
+      PoolSpec pool{match[1], MSYS_UNSET, MSYS_UNSET};
+      const std::string rest = match[2];
+      std::smatch number;
+      if (std::regex_search(rest, number, std::regex("concurrency=(\\d+)"))) {
+        pool.concurrency = static_cast<std::uint32_t>(std::stoul(number[1]));
+      }
+      if (std::regex_search(rest, number, std::regex("backlog=(\\d+)"))) {
+        pool.backlog = static_cast<std::uint32_t>(std::stoul(number[1]));
+      }
+      setup.pools.push_back(pool);
+    }
+  }
+  return setup;
+}
+
+// Leaves `test` as a global; before the state is attached.
+void LoadPrelude(lua_State* L, Runner& runner, const char* path,
+                 const std::string& before) {
+  const auto check = [L](int status) {
+    if (status != LUA_OK) Check(false, lua_tostring(L, -1));
+  };
+  check(luaL_loadfile(L, path));
+  lua_newtable(L);
+  runner.SetFunctions(L);
+  check(lua_pcall(L, 1, 1, 0));
+  lua_setglobal(L, "test");
+  check(luaL_dostring(L, before.c_str()));
+}
+
+// Each job has ended once and is counted once.
+bool Balanced(const TestPlugin& plugin) {
+  bool balanced = true;
+  for (std::uint32_t i = 0; i < plugin.api.pool_count(plugin.handle); ++i) {
+    msys_pool_stats s{};
+    s.struct_size = sizeof s;
+    plugin.api.pool_stats(plugin.handle, i, &s);
+    const auto over = s.done + s.failed + s.cancelled + s.refused;
+    if (s.submitted == over && s.queued + s.running + s.suspended == 0) continue;
+    std::printf("not ok - pool %s does not balance:\n%s", s.name,
+                plugin.Console(std::string("threads ") + s.name + " stats").c_str());
+    balanced = false;
+  }
+  return balanced;
+}
+
+// One line for each case; the number of those that failed.
+int RunCases(TestState& state, const char* path) {
+  int failures = 0;
+  const auto run = [&](const std::string& name, const std::string& source) {
+    const Result result = state.Run(source);
+    const bool ok = result.status == MSYS_OK;
+    std::printf("%s - %s\n", ok ? "ok" : "not ok", name.c_str());
+    if (!ok) {
+      ++failures;
+      const auto& values = result.values;
+      std::printf("    %s\n", values.size() > 1 ? values[1].c_str()
+                                                : result.text().c_str());
+    }
+    std::fflush(stdout);
+    return result;
+  };
+  const Result loaded =
+      run(std::string("load ") + path,
+          "local f = assert(load(test.script_source, '@' .. test.script_name))\n"
+          "f() return #test.cases");
+  if (loaded.status != MSYS_OK) return failures;
+  for (int i = 1; i <= std::stoi(loaded.values.at(0)); ++i) {
+    const std::string index = std::to_string(i);
+    const Result name = state.Run("return test.cases[" + index + "].name");
+    run(name.values.at(0), "test.cases[" + index + "].f()");
+  }
+  return failures;
+}
+
+int Main(const char* plugin_path, const char* prelude, const char* script) {
+  const Setup setup = ReadSetup(script);
+  FakeHost host(2);
+  int failures = 0;
+  {
+    TestPlugin plugin(LoadApi(plugin_path), host, setup.pools, setup.returns);
+    Runner runner(host, plugin);
+    {
+      TestState home(plugin, 0, "home", [&](lua_State* L) {
+        LoadPrelude(L, runner, prelude, setup.before);
+        lua_getglobal(L, "test");
+        lua_pushlstring(L, setup.source.data(), setup.source.size());
+        lua_setfield(L, -2, "script_source");
+        lua_pushstring(L, std::string(script)
+                              .substr(std::string(script).rfind('/') + 1)
+                              .c_str());
+        lua_setfield(L, -2, "script_name");
+        lua_pop(L, 1);
+      });
+      TestState other(plugin, 1, "other", [&](lua_State* L) {
+        LoadPrelude(L, runner, prelude, setup.before);
+      });
+      runner.home = &home;
+      runner.other = &other;
+      failures = RunCases(home, script);
+    }
+    if (!Balanced(plugin)) ++failures;
+  }
+  if (failures > 0) {
+    std::printf("%d failed; the host's log:\n", failures);
+    for (const LogLine& line : host.log()) {
+      std::printf("    %d %s: %s\n", line.level, line.component.c_str(),
+                  line.text.c_str());
+    }
+  }
+  return failures == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace msys::test
+
+int main(int argc, char** argv) {
+  msys::test::Check(argc == 4, "usage: run_lua_test PLUGIN PRELUDE SCRIPT");
+  return msys::test::Main(argv[1], argv[2], argv[3]);
+}
