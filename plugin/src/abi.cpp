@@ -269,10 +269,7 @@ static_assert(sizeof(Region) <= sizeof(msys_blocking));
 void BlockingBegin(lua_State* L, msys_blocking* region) {
   auto* r = new (region) Region{nullptr, nullptr};
   State* state = State::Of(L);
-  if (state == nullptr || state->current == nullptr ||
-      state->current->worker == nullptr || InFinaliser(L)) {
-    return;  // the turn is kept
-  }
+  if (state == nullptr || !state->MayLeaveTurn(L)) return;  // the turn is kept
   r->state = state;
   r->slice = state->current;
   state->LeaveTurn(*r->slice);

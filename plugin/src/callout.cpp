@@ -3,6 +3,7 @@
 #include <new>
 
 #include "clock.h"
+#include "held.h"
 #include "job.h"
 #include "state.h"
 
@@ -120,6 +121,7 @@ void State::AfterSlice(Slice& slice, Callout& script, Outcome outcome) {
 
 void State::EndCallout(Slice& slice, Callout& script, msys_status status,
                        int count) {
+  if (script.held != nullptr) ReleaseHeld(script);
   if (script.cancelled) {
     home_lane_->Remove(&script.cancel);
     status = MSYS_E_CANCELLED;
@@ -240,7 +242,7 @@ std::size_t State::DropQueued(Lane& lane, const char* why,
 
 std::size_t State::DropAllQueued(const char* why, std::uint64_t parent) {
   std::size_t all = 0;
-  ForEachOtherLane([&](LoopLane& lane) {
+  const auto drop = [&](LoopLane& lane) {
     const std::size_t count = DropQueued(lane, why, parent);
     if (count == 0) return;
     all += count;
@@ -249,7 +251,9 @@ std::size_t State::DropAllQueued(const char* why, std::uint64_t parent) {
         lane.executor.is_loop() ? "loop"
                                 : static_cast<PoolLane&>(lane).pool.name().c_str(),
         count, name.c_str(), why);
-  });
+  };
+  ForEachOtherLane(drop);
+  drop(*home_lane_);  // runInInst's
   return all;
 }
 
@@ -266,6 +270,7 @@ void State::CancelWaitsOfRunning(const char* why) NO_THREAD_SAFETY_ANALYSIS {
 
 void State::CancelAll(const char* why) {
   closing_ = true;
+  why_cancelled_ = why;
   DropAllQueued(why, 0);
   for (Callout* script = callouts_; script != nullptr;) {
     Callout* next = script->next;
@@ -273,6 +278,7 @@ void State::CancelAll(const char* why) {
     script = next;
   }
   CancelWaitsOfRunning(why);
+  for (Sleeper* s = sleepers_; s != nullptr; s = s->next) s->Cancel(why);
 }
 
 void State::RequestCancelAll() {
@@ -402,6 +408,7 @@ void State::OnMainResume(Work* work) {
 
 void State::CloseMain() {
   closing_ = true;
+  if (main_script_->held != nullptr) ReleaseHeld(*main_script_);
   BlockMain(main_slice_, nullptr);
   ReleaseLua();
   main_script_->tls->Release(anchors);

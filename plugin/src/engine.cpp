@@ -34,7 +34,10 @@ Engine::Engine(const msys_host& host, std::int32_t completion_returns)
   }
 }
 
-Engine::~Engine() = default;
+Engine::~Engine() {
+  // A fork has the timer but not its thread: there is nothing to join.
+  if (forked()) static_cast<void>(timer_.release());
+}
 
 bool Engine::forked() const { return is_fork.load(std::memory_order_relaxed); }
 

@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "host.h"
+#include "lock_table.h"
 #include "loop.h"
 #include "pool_set.h"
 #include "sync.h"
+#include "timer.h"
 
 namespace msys {
 
@@ -31,6 +33,8 @@ class Engine {
   const Host& host() const { return host_; }
   PoolSet& pools() { return pools_; }
   Loop& loop(std::uint32_t index) { return *loops_[index]; }
+  Timer& timer() { return *timer_; }
+  LockTable& locks() { return locks_; }
   bool returns_results() const {
     return completion_returns_ == MSYS_COMPLETION_RETURNS_RESULTS;
   }
@@ -81,6 +85,8 @@ class Engine {
   const std::thread::id main_thread_ = std::this_thread::get_id();
   PoolSet pools_{host_};
   std::vector<std::unique_ptr<Loop>> loops_;
+  std::unique_ptr<Timer> timer_ = std::make_unique<Timer>();
+  LockTable locks_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> state_numbers_{0};  // relaxed: only unique
   std::uint64_t deadline_ns_ = 0;  // [main] of the first Stop()

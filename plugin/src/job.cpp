@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clock.h"
+#include "held.h"
 #include "job_box.h"
 #include "state.h"
 
@@ -95,6 +96,7 @@ void RunCompletion(Slice& slice, Job& job);
 void AfterCompletion(Job& job) {
   Script& script = *job.runner;
   lua_State* co = script.co.L;
+  if (script.held != nullptr) ReleaseHeld(script);
   if (!lua_toboolean(co, 1)) {
     LogScriptFailure(job, "the completion function for", co);
   }
@@ -113,6 +115,7 @@ void AfterClosure(Slice& slice, Job& job) {
   State& state = job.state;
   Script& script = *job.runner;
   lua_State* co = script.co.L;
+  if (script.held != nullptr) ReleaseHeld(script);
   job.failed = !lua_toboolean(co, 1);
   if (LaneStats* stats = job.stats()) {
     stats->started.Add(UINT64_MAX);  // one fewer

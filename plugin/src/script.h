@@ -17,6 +17,7 @@
 
 namespace msys {
 
+class Held;
 struct Job;
 struct Script;
 struct Session;
@@ -76,6 +77,7 @@ struct Script {
   LoopLane* lane = nullptr;  // where it goes on after a wait
   Tls* tls = nullptr;
   Wait* wait = nullptr;      // not null: suspended
+  Held* held = nullptr;      // locks, of which none may be left at its end
   Outbox outbox;             // submitted in this slice, dispatched at its end
   std::uint64_t id = 0;
   bool exposed = false;      // somebody may have kept the coroutine

@@ -119,6 +119,26 @@ void State::RunLane(Lane& lane, Worker* self) {
   FinishDetach();  // on the home loop, by the only thread that is left
 }
 
+bool State::MayLeaveTurn(lua_State* L) const {
+  // What runs on aux, or was called from there, must end before anybody else
+  // uses aux; and the collector runs one finaliser at a time.
+  return current != nullptr && current->worker != nullptr &&
+         protected_depth_ == 0 && !InFinaliser(L);
+}
+
+const char* State::SleepBlocking(Slice& slice, std::uint64_t until_ns) {
+  Sleeper self;
+  self.next = sleepers_;
+  if (sleepers_ != nullptr) sleepers_->prev = &self;
+  sleepers_ = &self;
+  LeaveTurn(slice);
+  const char* why = self.Sleep(until_ns);
+  ReenterTurn(slice);
+  (self.prev == nullptr ? sleepers_ : self.prev->next) = self.next;
+  if (self.next != nullptr) self.next->prev = self.prev;
+  return why;
+}
+
 void State::LeaveTurn(Slice& slice) {
   Trace(MSYS_TRACE_BLOCK, &slice, slice.script, nullptr);
   // The lane's other jobs need not wait for this one: other workers may have it.
@@ -151,6 +171,18 @@ void State::Queue(Lane& lane, Work& work) {
   if (lane.Push(&work)) turn.Ready(lane);
 }
 
+LoopLane* State::LaneFor(Loop& loop) {
+  if (&loop == &home) return home_lane_.get();
+  try {
+    if (loop_lanes_.empty()) loop_lanes_.resize(engine.host().loop_count());
+    auto& lane = loop_lanes_[loop.index()];
+    if (lane == nullptr) lane = std::make_unique<LoopLane>(turn, loop, *this);
+    return lane.get();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 PoolLane* State::LaneFor(Pool& pool) {
   auto& slot = pool_lanes_[pool.index()];
   PoolLane* lane = slot.load(std::memory_order_relaxed);
@@ -171,7 +203,9 @@ bool State::Protected(lua_CFunction f, void* data, std::string* message) {
   if (!lua_checkstack(aux, 4)) return false;
   lua_pushcfunction(aux, f);
   lua_pushlightuserdata(aux, data);
+  ++protected_depth_;
   const bool ok = lua_pcall(aux, 1, 0, 0) == LUA_OK;
+  --protected_depth_;
   if (!ok && message != nullptr && lua_type(aux, -1) == LUA_TSTRING) {
     try {
       *message = lua_tostring(aux, -1);

@@ -19,6 +19,7 @@
 #include "pool.h"
 #include "script.h"
 #include "session.h"
+#include "sleeper.h"
 #include "sync.h"
 #include "tls.h"
 #include "turn.h"
@@ -67,8 +68,13 @@ class State final : public LaneRunner {
   bool on_home_loop() const { return engine.host().OnLoop(home.index()); }
 
   // ---- blocking regions (T6) -------------------------------------------------
+  // The running code, on L, may give up the turn while it blocks: it is a
+  // worker's, and does not run in the middle of something of ours.
+  bool MayLeaveTurn(lua_State* L) const;
   void LeaveTurn(Slice& slice);
   void ReenterTurn(Slice& slice);
+  // Between the two, the worker sleeps.  Null, or why it ended early.
+  const char* SleepBlocking(Slice& slice, std::uint64_t until_ns);
 
   // ---- Lua helpers, none of which raises -----------------------------------
   // Calls f(L, data) under protection on a coroutine of its own; false: it
@@ -93,6 +99,8 @@ class State final : public LaneRunner {
   void JobOver(Job& job);  // started or not
   // New work is refused: the state is being detached, or the plugin stopped.
   bool closing() const { return closing_; }
+  // Waits have been ended, and no new ones may begin; null: they may.
+  const char* why_cancelled() const { return why_cancelled_; }
   // [any] Jobs submitted and not over.
   std::uint64_t jobs() const { return jobs_shown_.get(); }
   // [any] Calls visit(job) for every job that has started and not ended.
@@ -177,6 +185,9 @@ class State final : public LaneRunner {
   std::uint64_t jobs_ = 0;      // submitted and not over
   Counter jobs_shown_;
   bool closing_ = false;
+  const char* why_cancelled_ = nullptr;
+  Sleeper* sleepers_ = nullptr;
+  int protected_depth_ = 0;  // of the calls that are running on aux
   bool detaching_ = false;
   bool detach_queued_ = false;
   bool detach_over_ = false;

@@ -45,6 +45,15 @@ Slice& CheckSlice(lua_State* L, State& state, const char* function) {
   return *state.current;
 }
 
+Script& CheckScript(lua_State* L, State& state, const char* function) {
+  Slice& slice = CheckSlice(L, state, function);
+  if (slice.script == nullptr) {
+    luaL_error(L, "%s: no callout or closure is running, but a finaliser; call "
+               "it elsewhere", function);
+  }
+  return *slice.script;
+}
+
 void CheckCanSuspend(lua_State* L, State& state, const char* function,
                      const char* instead) {
   const Slice& slice = CheckSlice(L, state, function);
@@ -130,6 +139,11 @@ int OpenBinding(lua_State* L) {
   OpenDataSharing(L);
   OpenJobObject(L);
   OpenRunInPool(L, 3);
+  OpenRunInInst(L, 3);
+  OpenSleep(L, 3);
+  OpenLock(L, 3);
+  OpenThreadPool(L, 5);
+  OpenMutex(L, 6);
   lua_settop(L, 6);
   Provide(L, "thread");
   lua_settop(L, 5);

@@ -11,8 +11,11 @@
 
 namespace msys {
 
+class LoopLane;
 class Pool;
 class State;
+struct Job;
+struct Script;
 struct Slice;
 struct Tls;
 
@@ -31,6 +34,9 @@ State& CheckState(lua_State* L);
 
 // The running slice; raises, naming `function`, when no callout or closure runs.
 Slice& CheckSlice(lua_State* L, State& state, const char* function);
+
+// The same, of the running callout or closure.
+Script& CheckScript(lua_State* L, State& state, const char* function);
 
 // Raises when the script cannot be suspended here.
 void CheckCanSuspend(lua_State* L, State& state, const char* function,
@@ -54,10 +60,20 @@ void OpenCoroutine(lua_State* L);
 void OpenConstants(lua_State* L, int core);
 void OpenDataSharing(lua_State* L);
 void OpenRunInPool(lua_State* L, int msys);
+void OpenRunInInst(lua_State* L, int msys);
+void OpenSleep(lua_State* L, int msys);
+void OpenLock(lua_State* L, int msys);
+void OpenMutex(lua_State* L, int thread);
+void OpenThreadPool(lua_State* L, int threadpool);
 void OpenJobObject(lua_State* L);
 
 // Whose _TLS the code running on L sees.  [-0, +0, m]
 Tls& CurrentTls(lua_State* L, State& state);
+
+// Fills in what every job has: its lane, the closure at index `closure`, whose
+// _TLS it sees, who submits it.  [-0, +0, m]  CurrentTls() must have been called.
+void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job,
+                 int closure);
 
 // In an interpreter without a host: the jobs submitted from now on are drained,
 // when the state closes, before what is older is finalised.  [-0, +0, m]

@@ -75,19 +75,6 @@ int BacklogFull(lua_State* L, Pool& pool, const char* why) {
       kName, pool.name().c_str(), static_cast<int>(pool.limits().backlog), why);
 }
 
-// -0 +0: fills in what does not depend on the mode.
-void Describe(lua_State* L, State& state, Slice& slice, PoolLane& lane, Job& job,
-              int closure) {
-  lua_Debug ar;
-  lua_pushvalue(L, closure);
-  lua_getinfo(L, ">S", &ar);
-  job.source = ar.source;
-  job.line = ar.linedefined;
-  job.lane = &lane;
-  job.tls = CurrentTls(L, state).Share();
-  job.parent = slice.script == nullptr ? 0 : slice.script->id;
-}
-
 int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
   CheckCanSuspend(L, state, kName,
                   "call it elsewhere, or asynchronously with true as the third "
@@ -98,7 +85,7 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
   Slice& slice = *state.current;
   lua_settop(L, kKept);
   MarkSuspended(L);
-  Describe(L, state, slice, lane, *job, kKept);
+  DescribeJob(L, state, lane, *job, kKept);
   SubmitJob(slice, *job);
   return Suspend(L, slice, *job, &ReturnAboveKept);
 }
@@ -126,7 +113,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
     state.anchors.Drop(slot);
     return NoMemory(L, pool);
   }
-  Describe(L, state, slice, lane, *job, 2);
+  DescribeJob(L, state, lane, *job, 2);
   job->mode = mode;
   job->slot = slot;
   job->box = box;
@@ -182,6 +169,19 @@ constexpr luaL_Reg kFunctions[] = {
 };
 
 }  // namespace
+
+void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job,
+                 int closure) {
+  lua_Debug ar;
+  lua_pushvalue(L, closure);
+  lua_getinfo(L, ">S", &ar);
+  job.source = ar.source;
+  job.line = ar.linedefined;
+  job.lane = &lane;
+  job.tls = CurrentTls(L, state).Share();
+  const Script* parent = state.current->script;
+  job.parent = parent == nullptr ? 0 : parent->id;
+}
 
 void OpenRunInPool(lua_State* L, int msys) {
   lua_pushvalue(L, msys);
