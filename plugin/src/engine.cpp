@@ -44,7 +44,7 @@ bool Engine::forked() const { return is_fork.load(std::memory_order_relaxed); }
 void Engine::Add(State& state) {
   bool claim = false;
   {
-    MutexLock lock(mu_);
+    WaitableLock lock(mu_);
     states_.push_back(&state);
     claim = !started_;
     started_ = true;
@@ -55,12 +55,12 @@ void Engine::Add(State& state) {
 }
 
 void Engine::Unlist(State& state) {
-  MutexLock lock(mu_);
+  WaitableLock lock(mu_);
   if (std::erase(states_, &state) > 0) ++leaving_;
 }
 
 void Engine::Gone() {
-  MutexLock lock(mu_);
+  WaitableLock lock(mu_);
   --leaving_;
   changed_.notify_all();
 }
@@ -72,7 +72,7 @@ std::uint64_t Engine::JobsLeft() {
 }
 
 bool Engine::Drained(std::uint64_t until_ns, bool may_wait, bool states_too) {
-  MutexLock lock(mu_);
+  WaitableLock lock(mu_);
   for (;;) {
     const bool attached = !states_.empty() || leaving_ > 0;
     if (JobsLeft() == 0 && !(states_too && attached)) return true;

@@ -69,7 +69,7 @@ class Engine {
   // meanwhile.
   template <typename Visit>
   void ForEachState(Visit visit) EXCLUDES(mu_) {
-    MutexLock lock(mu_);
+    WaitableLock lock(mu_);
     for (State* state : states_) visit(*state);
   }
 
@@ -92,7 +92,7 @@ class Engine {
   std::uint64_t deadline_ns_ = 0;  // [main] of the first Stop()
   bool cancelled_ = false;         // [main] what was queued then
 
-  Mutex mu_;
+  WaitableMutex mu_;
   std::condition_variable changed_;
   std::vector<State*> states_ GUARDED_BY(mu_);
   int leaving_ GUARDED_BY(mu_) = 0;  // unlisted and not gone

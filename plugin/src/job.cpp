@@ -244,7 +244,7 @@ void StartJob(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   State& state = job.state;
   Slice& slice = *state.current;
-  job.started_ns = slice.now;
+  job.started_ns = slice.Now();
   job.stage = JobStage::kRunning;
   if (PoolLane* lane = job.pool_lane()) {
     LaneStats& stats = lane->stats;
@@ -423,7 +423,7 @@ void Flush(Slice& slice, Outbox& outbox) {
     Job* next = job->next;
     job->outbox = nullptr;
     job->work.run = &StartJob;
-    job->work.order = slice.now;
+    job->work.order = slice.Now();
     slice.state->Queue(*job->lane, job->work);
     job = next;
   }

@@ -33,10 +33,15 @@ bool Lane::Claim() {
   return true;
 }
 
-Work* Lane::Pop() {
+Work* Lane::PopOrSettle() {
   MutexLock lock(mu_);
   Work* work = head_;
-  if (work == nullptr) return nullptr;
+  if (work == nullptr) {
+    assert(busy_ && "L1");
+    busy_ = false;
+    was_parked = false;
+    return nullptr;
+  }
   head_ = work->next;
   if (head_ == nullptr) tail_ = nullptr;
   work->next = nullptr;

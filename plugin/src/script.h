@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "clock.h"
 #include "coroutines.h"
 #include "lane.h"
 #include "loop.h"
@@ -44,7 +45,12 @@ struct Slice {
   Lane* lane = nullptr;      // null once a blocking region has given it up
   Script* script = nullptr;  // null between scripts
   Frame* frame = nullptr;    // the innermost one of the script
-  std::uint64_t now = 0;     // ns; when the last script gave the thread back
+  std::uint64_t now = 0;     // ns; when the last script gave the thread back;
+                             // 0: none has yet
+  std::uint64_t Now() {
+    if (now == 0) now = NowNs();
+    return now;
+  }
   bool keep_turn = false;    // the main thread goes on with the turn
 };
 

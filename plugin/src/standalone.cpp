@@ -66,7 +66,7 @@ class Interpreter {
 
   static void Post(void* ctx, std::uint32_t, msys_task* task) {
     auto& self = *static_cast<Interpreter*>(ctx);
-    MutexLock lock(self.mu_);
+    WaitableLock lock(self.mu_);
     task->host[0] = nullptr;
     (self.tail_ == nullptr ? self.head_
                            : reinterpret_cast<msys_task*&>(self.tail_->host[0])) =
@@ -79,7 +79,7 @@ class Interpreter {
     auto& self = *static_cast<Interpreter*>(ctx);
     msys_task* task = nullptr;
     {
-      MutexLock lock(self.mu_);
+      WaitableLock lock(self.mu_);
       while (self.head_ == nullptr) lock.Wait(self.posted_);
       task = self.head_;
       self.head_ = static_cast<msys_task*>(task->host[0]);
@@ -97,7 +97,7 @@ class Interpreter {
   }
 
   const std::thread::id thread_ = std::this_thread::get_id();
-  Mutex mu_;
+  WaitableMutex mu_;
   std::condition_variable posted_;
   msys_task* head_ GUARDED_BY(mu_) = nullptr;
   msys_task* tail_ GUARDED_BY(mu_) = nullptr;

@@ -97,18 +97,24 @@ void State::RunLane(Lane& lane, Worker* self) {
   slice.state = this;
   slice.worker = self;
   slice.lane = &lane;
-  const std::uint64_t begin = slice.now = NowNs();
-  const std::uint64_t end = begin + (on_loop ? kLoopBatchNs : kBatchNs);
+  // A job's start is measured, a script's going on is not.
+  if (!on_loop) slice.now = NowNs();
+  std::uint64_t begin = slice.now;
+  const std::uint64_t most = on_loop ? kLoopBatchNs : kBatchNs;
   current = &slice;
   for (int left = on_loop ? kLoopBatch : kBatchJobs; left > 0; --left) {
     // A blocking region has given the lane to other threads.
     if (slice.lane == nullptr) break;
-    Work* work = lane.Pop();
-    if (work == nullptr) break;
+    Work* work = lane.PopOrSettle();
+    if (work == nullptr) {
+      slice.lane = nullptr;
+      break;
+    }
     work->run(work);
     if (slice.keep_turn) break;
     if (!on_loop && turn.urgent()) break;
-    if (slice.now > end) break;
+    if (begin == 0) begin = slice.now;
+    if (slice.now - begin > most) break;
   }
   Flush(slice, stray);
   if (slice.lane != nullptr && lane.Settle()) turn.Ready(lane);

@@ -1,11 +1,13 @@
-// A mutex that Clang's -Wthread-safety can check: libstdc++'s carries no
+// Mutexes that Clang's -Wthread-safety can check: libstdc++'s carry no
 // annotations.
 //
 // Lock order: no two mutexes of the plugin are held together, except that
 // Engine's and LockTable's may be held while a Lane, Turn or Pool is entered.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 
 #if defined(__clang__)
@@ -24,14 +26,38 @@
 
 namespace msys {
 
+// One word, its fast paths inlined: a call takes and frees a dozen of them, and
+// std::mutex spends most of its time on kinds of mutex that these are not.
 class CAPABILITY("mutex") Mutex {
  public:
-  void lock() ACQUIRE() { mu_.lock(); }
-  void unlock() RELEASE() { mu_.unlock(); }
+  Mutex() = default;
+  Mutex(const Mutex&) = delete;
+  Mutex& operator=(const Mutex&) = delete;
+
+  void lock() ACQUIRE() {
+    std::uint32_t free = kFree;
+    // acquire: pairs with the release in unlock().
+    if (!word_.compare_exchange_strong(free, kLocked, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+      LockContended();
+    }
+  }
+  void unlock() RELEASE() {
+    if (word_.exchange(kFree, std::memory_order_release) == kContended) {
+      word_.notify_one();
+    }
+  }
 
  private:
-  friend class MutexLock;
-  std::mutex mu_;
+  static constexpr std::uint32_t kFree = 0, kLocked = 1, kContended = 2;
+
+  void LockContended() {
+    while (word_.exchange(kContended, std::memory_order_acquire) != kFree) {
+      word_.wait(kContended, std::memory_order_relaxed);
+    }
+  }
+
+  std::atomic<std::uint32_t> word_{kFree};
 };
 
 class SCOPED_CAPABILITY MutexLock {
@@ -40,6 +66,28 @@ class SCOPED_CAPABILITY MutexLock {
   ~MutexLock() RELEASE() { mu_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
+
+ private:
+  Mutex& mu_;
+};
+
+// For those who wait for something with a condition variable.
+class CAPABILITY("mutex") WaitableMutex {
+ public:
+  void lock() ACQUIRE() { mu_.lock(); }
+  void unlock() RELEASE() { mu_.unlock(); }
+
+ private:
+  friend class WaitableLock;
+  std::mutex mu_;
+};
+
+class SCOPED_CAPABILITY WaitableLock {
+ public:
+  explicit WaitableLock(WaitableMutex& mu) ACQUIRE(mu) : mu_(mu) { mu_.lock(); }
+  ~WaitableLock() RELEASE() { mu_.unlock(); }
+  WaitableLock(const WaitableLock&) = delete;
+  WaitableLock& operator=(const WaitableLock&) = delete;
 
   // Waits for a notification, with the mutex free meanwhile.
   void Wait(std::condition_variable& wake) {
@@ -57,7 +105,7 @@ class SCOPED_CAPABILITY MutexLock {
   }
 
  private:
-  Mutex& mu_;
+  WaitableMutex& mu_;
 };
 
 }  // namespace msys

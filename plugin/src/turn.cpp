@@ -47,18 +47,31 @@ void Turn::Park(Lane& lane) {
   }
 }
 
+// The turn is due to the lane and nobody else waits: one atomic operation.
+bool Turn::TakeDue(Lane& lane) {
+  std::uint32_t word = kDue;
+  if (due_.load(std::memory_order_relaxed) != &lane ||
+      // acquire: as in TryTake().
+      !word_.compare_exchange_strong(word, kHeld, std::memory_order_acquire,
+                                     std::memory_order_relaxed)) {
+    return false;
+  }
+  due_.store(nullptr, std::memory_order_relaxed);
+  return true;
+}
+
 bool Turn::TakeOrPark(Lane& lane) {
-  if (TryTake()) {
+  if (TryTake() || TakeDue(lane)) {
     lane.ticket = 0;
     return true;
   }
   MutexLock lock(mu_);
-  if (due_ == &lane) {
-    due_ = nullptr;
+  if (due_.load(std::memory_order_relaxed) == &lane) {
+    due_.store(nullptr, std::memory_order_relaxed);
     lane.ticket = 0;
-    // While it is due only mu_'s holders change the word.
-    // relaxed: whoever released did so under mu_.
-    word_.store(kHeld | WaiterBits(), std::memory_order_relaxed);
+    // While it is due only mu_'s holders and this lane's thread change the word.
+    // acquire: as in TryTake().
+    word_.exchange(kHeld | WaiterBits(), std::memory_order_acquire);
     return true;
   }
   if (TakeOrAnnounce()) {
@@ -73,13 +86,16 @@ bool Turn::TakeOrPark(Lane& lane) {
 void Turn::TakeWaiting() {
   if (TryTake()) return;
   Leaving self;
-  MutexLock lock(mu_);
-  if (TakeOrAnnounce()) return;
-  self.ticket = ++last_ticket_;
-  (leaving_tail_ == nullptr ? leaving_ : leaving_tail_->next) = &self;
-  leaving_tail_ = &self;
-  word_.fetch_or(kUrgent, std::memory_order_relaxed);  // as in Park()
-  while (!self.granted) lock.Wait(self.wake);
+  {
+    MutexLock lock(mu_);
+    if (TakeOrAnnounce()) return;
+    self.ticket = ++last_ticket_;
+    (leaving_tail_ == nullptr ? leaving_ : leaving_tail_->next) = &self;
+    leaving_tail_ = &self;
+    word_.fetch_or(kUrgent, std::memory_order_relaxed);  // as in Park()
+  }
+  // acquire: pairs with the release in WakeNext().
+  self.granted.wait(0, std::memory_order_acquire);
 }
 
 void Turn::Submit(Lane& lane) {
@@ -97,7 +113,7 @@ void Turn::Submit(Lane& lane) {
         // relaxed: mu_ orders; there is nothing else to publish.
         if (word_.compare_exchange_weak(word, kDue | WaiterBits(),
                                         std::memory_order_relaxed)) {
-          due_ = &lane;
+          due_.store(&lane, std::memory_order_relaxed);
           break;
         }
       } else {
@@ -110,14 +126,38 @@ void Turn::Submit(Lane& lane) {
   lane.executor.Wake(lane, nullptr);
 }
 
+// The usual case: one lane has become ready, and nobody else waits.  False:
+// somebody does.
+bool Turn::ReleaseTo(Lane& lane) {
+  const bool loop = lane.executor.is_loop();
+  if (loop) due_.store(&lane, std::memory_order_relaxed);
+  std::uint32_t word = kHeld;
+  // release: pairs with the acquire of the next holder's TryTake().
+  if (word_.compare_exchange_strong(word, loop ? kDue : 0,
+                                    std::memory_order_release,
+                                    std::memory_order_relaxed)) {
+    return true;
+  }
+  if (loop) due_.store(nullptr, std::memory_order_relaxed);
+  return false;
+}
+
 void Turn::Release(Worker* self) {
-  if (ready_.empty()) {
+  Lane* lane = ready_.front();
+  if (lane == nullptr) {
     std::uint32_t word = kHeld;
-    // release: pairs with the acquire of the next holder's TryTake().
+    // release: as in ReleaseTo().
     if (word_.compare_exchange_strong(word, 0, std::memory_order_release,
                                       std::memory_order_relaxed)) {
       return;
     }
+  } else if (lane->next == nullptr) {
+    ready_.PopFront();  // first: after the release the list is another's
+    if (ReleaseTo(*lane)) {
+      lane->executor.Wake(*lane, self);
+      return;
+    }
+    ready_.PushBack(*lane);
   }
   WakeNext(/*held=*/true, self);
 }
@@ -182,16 +222,19 @@ void Turn::WakeNext(bool held, Worker* self) {
           return;
         }
       }
-      if (thread != nullptr) {
-        thread->granted = true;
-        // Under mu_: once it is free, the thread may return and its stack, with
-        // the condition variable, be gone.
-        thread->wake.notify_one();
-        return;
+      if (lane != nullptr && (next & kDue) != 0) {
+        due_.store(lane, std::memory_order_relaxed);
       }
-      if (lane == nullptr) return;
-      if ((next & kDue) != 0) due_ = lane;
     }
+    if (thread != nullptr) {
+      // Once it is granted the thread may return, and *thread be gone: to wake
+      // it only the address is used.
+      auto* granted = &thread->granted;
+      granted->store(1, std::memory_order_release);
+      granted->notify_one();
+      return;
+    }
+    if (lane == nullptr) return;
     if (lane->executor.Wake(*lane, self)) return;
     held = false;  // it waits in its pool; the turn is free for the next
   }

@@ -17,7 +17,8 @@
 //   I2  the turn is free and waiters exist => a lane of this turn is on its way
 //       (a thread comes for it now), and its thread takes the turn or finds it
 //       held.  So no waiter is forgotten.
-//   I3  kDue is set <=> due_ is not null; kDue and kHeld are never both set.
+//   I3  kDue is set => due_ is the lane it is kept for; kDue and kHeld are never
+//       both set.
 // Order (T7): those who leave a region and loops by arrival, then pool lanes by
 // arrival; after kMaxPassed of the former the first of the latter gets its turn.
 //
@@ -27,7 +28,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 
 #include "lane.h"
@@ -83,14 +83,15 @@ class Turn {
   static constexpr std::uint32_t kDue = 4;
   static constexpr std::uint32_t kUrgent = 8;  // only together with kWaiters
 
-  // A worker that waits in TakeWaiting(); on its stack, guarded by mu_.
+  // A worker that waits in TakeWaiting(); on its stack, linked under mu_.
   struct Leaving {
-    bool granted = false;
-    std::condition_variable wake;
+    std::atomic<std::uint32_t> granted{0};  // 1: the turn is its own
     Leaving* next = nullptr;
     std::uint64_t ticket = 0;
   };
 
+  bool TakeDue(Lane& lane);
+  bool ReleaseTo(Lane& lane);
   bool TryTakeContended(std::uint32_t word);
   bool Available(std::uint32_t word) const {
     return (word & (kHeld | kDue)) == 0;
@@ -111,7 +112,9 @@ class Turn {
   Leaving* leaving_ GUARDED_BY(mu_) = nullptr;
   Leaving* leaving_tail_ GUARDED_BY(mu_) = nullptr;
   LaneList pools_ GUARDED_BY(mu_);
-  Lane* due_ GUARDED_BY(mu_) = nullptr;
+  // relaxed: written by who holds the turn, or holds mu_ while it is free; word_
+  // orders it.
+  std::atomic<Lane*> due_{nullptr};
   std::uint64_t last_ticket_ GUARDED_BY(mu_) = 0;
   int passed_ GUARDED_BY(mu_) = 0;  // urgent ones served while a pool waits
 };
