@@ -39,10 +39,14 @@ class Executor {
   // look for work, else null.
   virtual bool Wake(Lane& lane, Worker* self) = 0;
   // A loop must not wait long behind jobs (T3, T9); pools may.
-  virtual bool is_loop() const = 0;
+  bool is_loop() const { return is_loop_; }
 
  protected:
+  explicit Executor(bool is_loop) : is_loop_(is_loop) {}
   ~Executor() = default;
+
+ private:
+  const bool is_loop_;
 };
 
 // Who runs the lane's work: the Lua state.

@@ -33,13 +33,13 @@ class LoopLane : public Lane {
 
 class Loop final : public Executor {
  public:
-  Loop(const Host& host, std::uint32_t index) : host_(host), index_(index) {}
+  Loop(const Host& host, std::uint32_t index)
+      : Executor(/*is_loop=*/true), host_(host), index_(index) {}
 
   bool Wake(Lane& lane, Worker*) override {
     static_cast<LoopLane&>(lane).PostTo(host_, index_);
     return true;
   }
-  bool is_loop() const override { return true; }
   std::uint32_t index() const { return index_; }
 
  private:

@@ -26,7 +26,8 @@ PoolLane::PoolLane(Turn& turn_, Pool& pool_, LaneRunner& runner_, Loop& home_)
 PoolLane::~PoolLane() { pool.Unregister(*this); }
 
 Pool::Pool(const Host& host, std::string name, int id, Limits limits)
-    : host_(host),
+    : Executor(/*is_loop=*/false),
+      host_(host),
       name_(std::move(name)),
       id_(id),
       limits_(limits),

@@ -87,7 +87,6 @@ class Pool final : public Executor {
   Pool& operator=(const Pool&) = delete;
 
   bool Wake(Lane& lane, Worker* self) override EXCLUDES(mu_);
-  bool is_loop() const override { return false; }
 
   // A lane without work that waits for a thread need not wait.
   void Forget(PoolLane& lane) EXCLUDES(mu_);

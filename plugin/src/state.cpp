@@ -287,9 +287,8 @@ void State::JobOver(Job& job) {
   }
 }
 
-void State::Trace(int kind, const Slice* slice, const Script* script,
-                  const Job* job, int outcome) {
-  if (!tracing()) return;
+void State::SendTrace(int kind, const Slice* slice, const Script* script,
+                      const Job* job, int outcome) {
   msys_trace_event event{};
   event.struct_size = sizeof event;
   event.kind = kind;

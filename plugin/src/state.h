@@ -113,8 +113,9 @@ class State final : public LaneRunner {
   }
   std::uint64_t NextId() { return id_base_ + ++last_id_; }
   void Trace(int kind, const Slice* slice, const Script* script, const Job* job,
-             int outcome = MSYS_OUTCOME_NONE);
-  bool tracing() const { return engine.host().tracing(); }
+             int outcome = MSYS_OUTCOME_NONE) {
+    if (engine.host().tracing()) SendTrace(kind, slice, script, job, outcome);
+  }
 
   // ---- the main script of an interpreter without a host --------------------
   // [the interpreter's thread] Lua runs outside of callouts: it holds the turn
@@ -149,6 +150,8 @@ class State final : public LaneRunner {
   void EndCallout(Slice& slice, Callout& script, msys_status status, int count);
 
  private:
+  void SendTrace(int kind, const Slice* slice, const Script* script,
+                 const Job* job, int outcome);
   void CancelAll(const char* why);
   // Drops the queued jobs of a lane, all or those submitted by one script.
   std::size_t DropQueued(Lane& lane, const char* why, std::uint64_t parent);
