@@ -1,5 +1,6 @@
 #include "job.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <new>
@@ -248,8 +249,10 @@ void StartJob(Work* work) {
   job.stage = JobStage::kRunning;
   if (PoolLane* lane = job.pool_lane()) {
     LaneStats& stats = lane->stats;
-    const std::uint64_t active = lane->pool.active();
     const std::uint64_t limit = lane->pool.concurrency();
+    // Just after the limit was lowered there may be more.
+    const std::uint64_t active =
+        std::min<std::uint64_t>(lane->pool.active(), limit == 0 ? 1 : limit);
     stats.invocations.Add(1);
     stats.started.Add(1);
     stats.active_sum.Add(active);

@@ -43,7 +43,8 @@ bool Pool::Wake(Lane& lane, Worker* self) {
     if (concurrency_ == 0 && active_ == 0) {
       // The home loop runs it; posted below.
     } else if (self != nullptr && self->pool == this &&
-               self->next == nullptr && active_ <= concurrency_) {
+               self->next == nullptr && active_ <= concurrency_ &&
+               static_cast<std::uint32_t>(self->number) <= concurrency_) {
       // The caller is about to look for work: as good as a thread sent for the
       // lane, without the wake.  But an older lane goes first.
       ready_.InsertBy(lane, &Lane::order);
@@ -132,18 +133,40 @@ void Pool::Work(WorkerSlot& slot, Lane& first) {
 
 Lane* Pool::NextLane(Worker& self, WorkerSlot& slot) {
   if (self.next != nullptr) return std::exchange(self.next, nullptr);
-  MutexLock lock(mu_);
-  if (active_ <= concurrency_) {
-    if (Lane* lane = ready_.PopFront()) return lane;
+  for (;;) {
+    WorkerSlot* heir = nullptr;
+    Lane* lane = nullptr;
+    {
+      MutexLock lock(mu_);
+      const bool enough = active_ <= concurrency_;
+      const bool above = static_cast<std::uint32_t>(self.number) > concurrency_;
+      if (enough && !ready_.empty() && (!above || (heir = TakeSlot()) == nullptr)) {
+        return ready_.PopFront();
+      }
+      if (heir == nullptr) {
+        slot.busy = false;
+        --active_;
+        ShowActive();
+        // The last worker of a pool that was set to 0 leaves nothing behind.
+        while (active_ == 0 && concurrency_ == 0 && !ready_.empty()) {
+          RunOnHomeLoop(*ready_.PopFront());
+        }
+        return nullptr;
+      }
+      // Its place is above a limit that was lowered: one below takes over.  Only
+      // when a thread has been sent does this one leave, so that the pool does
+      // not look as if it were at rest.
+      lane = ready_.PopFront();
+      ++active_;
+      ShowActive();
+    }
+    if (Send(*heir, *lane)) continue;
+    MutexLock lock(mu_);
+    heir->busy = false;
+    --active_;
+    ShowActive();
+    return lane;
   }
-  slot.busy = false;
-  --active_;
-  ShowActive();
-  // The last worker of a pool that has been set to 0 leaves nothing behind.
-  while (active_ == 0 && concurrency_ == 0 && !ready_.empty()) {
-    RunOnHomeLoop(*ready_.PopFront());
-  }
-  return nullptr;
 }
 
 void Pool::SetConcurrency(std::uint32_t concurrency) {
@@ -153,10 +176,6 @@ void Pool::SetConcurrency(std::uint32_t concurrency) {
     {
       MutexLock lock(mu_);
       if (first) {
-        // Threads above the limit lose their name; they keep their job.
-        for (std::size_t i = concurrency; i < slots_.size(); ++i) {
-          slots_[i]->Retire();
-        }
         concurrency_ = concurrency;
         shown_concurrency_.store(concurrency, std::memory_order_relaxed);
       }

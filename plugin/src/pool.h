@@ -92,7 +92,8 @@ class Pool final : public Executor {
   void Forget(PoolLane& lane) EXCLUDES(mu_);
 
   // Takes effect at once for lanes that wait; workers above the new limit leave
-  // when they have finished their batch.
+  // when they have finished their batch.  The places that are given up are those
+  // with the highest numbers, whoever works in them.
   void SetConcurrency(std::uint32_t concurrency) EXCLUDES(mu_);
 
   // A place in the backlog: given back when the job starts or is dropped.

@@ -129,6 +129,14 @@ bool PoolSet::Configure(const msys_config* config, std::string& error) {
     }
     return nullptr;
   };
+  MutexLock lock(mu_);
+  const auto WarnIfTooLate = [&](const Change& change) REQUIRES(mu_) {
+    if (!claimed_ || change.stack_size_kib.value_or(0) <= stack_kib_) return;
+    host_.Log(MSYS_LOG_WARNING, "pool",
+              "%s: stack size %u KiB: the threads' stacks stay as they are while "
+              "the plugin runs; restart for larger ones",
+              change.name.c_str(), *change.stack_size_kib);
+  };
   std::vector<std::pair<Pool*, Change>> updates;
   for (Change& change : changes) {
     Pool* pool = Find(change.name);
@@ -142,9 +150,11 @@ bool PoolSet::Configure(const msys_config* config, std::string& error) {
                   "runs; restart for %u",
                   pool->name().c_str(), pool->limits().backlog, *change.backlog);
       }
+      WarnIfTooLate(change);
       updates.emplace_back(pool, change);
       continue;
     }
+    WarnIfTooLate(change);
     const bool predefined = size() == 0 && made.size() < std::size(kPredefined);
     made.push_back(std::make_unique<Pool>(
         host_, change.name,
@@ -170,40 +180,61 @@ bool PoolSet::Configure(const msys_config* config, std::string& error) {
   }
   size_.store(index, std::memory_order_release);
   // More threads are allowed before they are asked for, fewer after.
-  if (claimed_) ClaimThreads();
+  std::size_t most = ThreadsWanted();
+  for (auto& [pool, change] : updates) {
+    const std::uint32_t now = pool->concurrency();
+    most += std::max(now, change.concurrency.value_or(now)) - now;
+  }
+  if (claimed_) Allow(most);
   for (auto& [pool, change] : updates) {
     if (change.concurrency) pool->SetConcurrency(*change.concurrency);
   }
-  if (claimed_) ClaimThreads();
+  if (claimed_) {
+    Allow(ThreadsWanted());
+    WarnIfFewer();
+  }
   return true;
 }
 
+std::size_t PoolSet::ThreadsWanted() const {
+  std::size_t threads = 1;
+  for (std::size_t i = 0; i < size(); ++i) threads += at(i).concurrency();
+  return threads;
+}
+
 void PoolSet::ClaimThreads() {
-  std::size_t threads = 1;  // the thread that calls TBB counts as one
-  std::size_t stack_kib = 0;
+  MutexLock lock(mu_);
+  if (claimed_) return;
   for (std::size_t i = 0; i < size(); ++i) {
-    threads += at(i).concurrency();
-    stack_kib = std::max<std::size_t>(stack_kib, at(i).limits().stack_size_kib);
+    stack_kib_ = std::max<std::size_t>(stack_kib_, at(i).limits().stack_size_kib);
   }
-  using Control = tbb::global_control;
-  if (!claimed_ && stack_kib > 0) {
-    stack_size_ = std::make_unique<Control>(Control::thread_stack_size,
-                                            stack_kib * 1024);
+  if (stack_kib_ > 0) {
+    stack_size_ = std::make_unique<tbb::global_control>(
+        tbb::global_control::thread_stack_size, stack_kib_ * 1024);
   }
+  Allow(ThreadsWanted());
   claimed_ = true;
-  // The smallest value of all controls counts, so the old one goes first.
-  parallelism_.reset();
-  parallelism_ =
-      std::make_unique<Control>(Control::max_allowed_parallelism, threads);
-  const std::size_t allowed =
-      Control::active_value(Control::max_allowed_parallelism);
-  if (allowed < threads) {
-    host_.Log(MSYS_LOG_WARNING, "pool",
-              "the pools may use %zu threads, but another part of this process "
-              "limits TBB to %zu: jobs will wait longer; raise "
-              "max_allowed_parallelism or lower the pools' concurrency",
-              threads - 1, allowed - 1);
-  }
+  WarnIfFewer();
+}
+
+void PoolSet::Allow(std::size_t threads) {
+  if (threads == allowed_) return;
+  // The old one goes when the new one is there: in between the smaller counts,
+  // and not TBB's default, which may be less than either.
+  parallelism_ = std::make_unique<tbb::global_control>(
+      tbb::global_control::max_allowed_parallelism, threads);
+  allowed_ = threads;
+}
+
+void PoolSet::WarnIfFewer() {
+  const std::size_t active = tbb::global_control::active_value(
+      tbb::global_control::max_allowed_parallelism);
+  if (active >= allowed_) return;
+  host_.Log(MSYS_LOG_WARNING, "pool",
+            "the pools may use %zu threads, but another part of this process "
+            "limits TBB to %zu: jobs will wait longer; raise "
+            "max_allowed_parallelism or lower the pools' concurrency",
+            allowed_ - 1, active - 1);
 }
 
 Pool* PoolSet::Find(std::string_view name) const {

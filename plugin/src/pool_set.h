@@ -1,7 +1,7 @@
 // All pools of a plugin, by name or id, and their configuration.
 //
 // Pools are only ever added; a reader needs no lock.  Configure() is called by
-// one thread at a time ([main] of the ABI).
+// one thread at a time ([main] of the ABI), ClaimThreads() by any.
 #pragma once
 
 #include <msys/plugin.h>
@@ -16,6 +16,7 @@
 
 #include "host.h"
 #include "pool.h"
+#include "sync.h"
 
 namespace msys {
 
@@ -36,11 +37,12 @@ class PoolSet {
   // The predefined pools, then those of `config` (may be null).  False: nothing
   // has changed; `error` says why.  May throw std::bad_alloc, with the same
   // effect.
-  [[nodiscard]] bool Configure(const msys_config* config, std::string& error);
+  [[nodiscard]] bool Configure(const msys_config* config, std::string& error)
+      EXCLUDES(mu_);
 
   // Tells TBB how many threads may be needed; before its first use.  Warns when
-  // the process allows fewer.
-  void ClaimThreads();
+  // the process allows fewer.  Calls after the first do nothing.
+  void ClaimThreads() EXCLUDES(mu_);
 
   Pool* Find(std::string_view name) const;
   Pool* Find(std::int64_t id) const;
@@ -54,14 +56,23 @@ class PoolSet {
  private:
   struct Change;
 
+  // What all pools together may need, and one: a thread that calls TBB counts.
+  std::size_t ThreadsWanted() const;
+  void Allow(std::size_t threads) REQUIRES(mu_);
+  void WarnIfFewer() REQUIRES(mu_);
+
   const Host& host_;
   // release in Configure pairs with acquire in size(): an index below the size
   // names a pool that is complete.
   std::atomic<std::size_t> size_{0};
   std::array<std::atomic<Pool*>, kMaxPools> pools_{};
-  std::unique_ptr<tbb::global_control> parallelism_;
-  std::unique_ptr<tbb::global_control> stack_size_;
-  bool claimed_ = false;
+
+  Mutex mu_;
+  std::unique_ptr<tbb::global_control> parallelism_ GUARDED_BY(mu_);
+  std::size_t allowed_ GUARDED_BY(mu_) = 0;  // by parallelism_
+  std::unique_ptr<tbb::global_control> stack_size_ GUARDED_BY(mu_);
+  std::size_t stack_kib_ GUARDED_BY(mu_) = 0;
+  bool claimed_ GUARDED_BY(mu_) = false;
 };
 
 }  // namespace msys

@@ -1,6 +1,6 @@
-// One place for a worker in a pool: a task_arena with a single slot, whose
-// threads carry the pool's name and the place's number ("IO/3") and take no
-// asynchronous signals.
+// One place for a worker in a pool: a task_arena with a single slot.  A thread
+// carries the pool's name and the place's number ("IO/3") while it is there, and
+// takes no asynchronous signals.
 //
 // Its source is not instrumented by ThreadSanitizer: all that it does happens in
 // step with oneTBB, which is not either.
@@ -8,10 +8,6 @@
 
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_scheduler_observer.h>
-
-#include <atomic>
-#include <cstdint>
-#include <string>
 
 namespace msys {
 
@@ -33,15 +29,13 @@ class WorkerSlot {
   int number() const { return number_; }
   bool busy = false;  // of the pool, under its mutex
 
-  // The place is given up: a thread that still bears its name loses it.
-  void Retire();
-
  private:
   class Namer final : public tbb::task_scheduler_observer {
    public:
     Namer(tbb::task_arena& arena, WorkerSlot& slot)
         : tbb::task_scheduler_observer(arena), slot_(slot) {}
     void on_scheduler_entry(bool is_worker) override;
+    void on_scheduler_exit(bool is_worker) override;
 
    private:
     WorkerSlot& slot_;
@@ -51,9 +45,7 @@ class WorkerSlot {
   const int number_;
   tbb::task_arena arena_{1, 0};  // no slot kept for a thread of the host's
   Namer namer_;
-  // relaxed, both: only a thread's name depends on them.
-  std::atomic<int> tid_{0};  // the thread that bears the name, or 0
-  std::atomic<std::uint64_t> name_id_;  // other after Retire()
+  char name_[16];  // with its end: the kernel's limit
 };
 
 }  // namespace msys
