@@ -37,9 +37,8 @@ void OnError(cfg_t* cfg, const char* format, va_list args) {
   const bool included = cfg && cfg->filename && *cfg->filename == '/';
   std::string line = included ? cfg->filename : reading.file;
   if (cfg && cfg->line > 0)
-    line += ":" + std::to_string(included
-                                     ? cfg->line
-                                     : std::min(cfg->line, reading.lines));
+    line += ":" + std::to_string(included ? cfg->line
+                                          : std::min(cfg->line, reading.lines));
   if (std::strstr(text, kEnd))
     std::snprintf(text, sizeof text, "a } is missing before the end");
   *reading.errors += line + ": " + text + "\n";

@@ -17,7 +17,7 @@ namespace {
 
 // How long a cancelled session may take for validate_dealloc, and its
 // cancellation for its way through the loops.
-constexpr std::chrono::seconds kCancelGrace{2};
+constexpr std::chrono::seconds kCancelGrace{1};
 
 // For the second signal: works while the main thread waits in the plugin.
 extern "C" void ExitAtOnce(int signal) {
@@ -90,9 +90,9 @@ int Host::Run() {
   if (ready && !stopping_) RunSessions();
   if (!stuck_) WaitForPools();
   if (!stuck_) CloseStates();
-  if (!stuck_) StopPlugin();
+  StopPlugin();
   progress_.reset();
-  int status = kExitSetup;
+  int status = stopping_ ? kExitFailed : kExitSetup;
   if (ready) {
     const bool written = WriteReport();
     status = written ? ExitStatus() : kExitFailed;
@@ -108,7 +108,6 @@ int Host::Run() {
 
 bool Host::WaitFor(const bool& flag,
                    std::optional<Clock::time_point> deadline) {
-  const auto guard = boost::asio::make_work_guard(main_);
   while (!flag) {
     if (!deadline)
       main_.run_one();
@@ -119,22 +118,20 @@ bool Host::WaitFor(const bool& flag,
 }
 
 // One state first, so that a policy that does not load ends the run before it
-// has begun.
+// has begun.  A signal ends the wait.
 bool Host::OpenFirstState() {
   LuaState* state = states_->Acquire();
-  bool answered = false, good = false;
-  state->loop().Defer([&, state] {
-    state->WhenReady([&](bool ready) {
-      boost::asio::post(main_, [&, ready] {
-        answered = true;
-        good = ready;
-      });
+  // Shared: the answer may come when this frame has gone.
+  const auto ready = std::make_shared<std::optional<bool>>();
+  state->loop().Defer([this, state, ready] {
+    state->WhenReady([this, ready](bool good) {
+      boost::asio::post(main_, [ready, good] { *ready = good; });
     });
   });
-  WaitFor(answered);
+  while (!ready->has_value() && !stopping_) main_.run_one();
   states_->Release(state);
-  if (!good) std::cerr << "host-sim: the policy cannot be loaded\n";
-  return good;
+  if (*ready == false) std::cerr << "host-sim: the policy cannot be loaded\n";
+  return ready->value_or(false);
 }
 
 void Host::RunSessions() {
@@ -193,10 +190,12 @@ void Host::StopPlugin() {
     std::signal(SIGINT, ExitAtOnce);
     std::signal(SIGTERM, ExitAtOnce);
   }
+  // When something is stuck, only to have the plugin log what still runs.
+  const std::chrono::milliseconds deadline =
+      stuck_ ? std::chrono::milliseconds(0) : Timeout();
   std::string error;
-  const msys_status status = plugin_->Stop(
-      static_cast<std::uint32_t>(std::chrono::milliseconds(Timeout()).count()),
-      &error);
+  const msys_status status =
+      plugin_->Stop(static_cast<std::uint32_t>(deadline.count()), &error);
   if (status == MSYS_OK) return;
   stuck_ = true;
   report_.drained = false;

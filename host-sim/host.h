@@ -12,6 +12,7 @@
 // Shutdown_Timeout has passed, the rest is cancelled.  A second one: _exit.
 #pragma once
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -70,6 +71,9 @@ class Host {
   const Options& options_;
   const Config& config_;
   boost::asio::io_context main_{1};
+  // Without work a context stops for good, and to wait for it is to spin.
+  const boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
+      main_work_{main_.get_executor()};
   boost::asio::signal_set signals_{main_};
   boost::asio::steady_timer shutdown_timer_{main_};
   boost::asio::steady_timer progress_timer_{main_};

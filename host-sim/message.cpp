@@ -19,6 +19,24 @@ std::string StreamToString(GMimeStream* stream) {
   return {reinterpret_cast<const char*>(array->data), array->len};
 }
 
+// Not g_mime_text_part_get_text(), whose C string ends at a NUL in the text:
+// what follows would be hidden from a policy.
+std::string TextToUtf8(GMimePart* part) {
+  GMimeDataWrapper* content = g_mime_part_get_content(part);
+  if (!content) return {};
+  const GRef<GMimeStream> memory(g_mime_stream_mem_new());
+  const GRef<GMimeStream> filtered(g_mime_stream_filter_new(memory.get()));
+  const char* charset = g_mime_text_part_get_charset(GMIME_TEXT_PART(part));
+  // None for a charset that iconv does not know: the bytes stay as they are.
+  const GRef<GMimeFilter> filter(
+      charset ? g_mime_filter_charset_new(charset, "utf-8") : nullptr);
+  if (filter)
+    g_mime_stream_filter_add(GMIME_STREAM_FILTER(filtered.get()), filter.get());
+  g_mime_data_wrapper_write_to_stream(content, filtered.get());
+  g_mime_stream_flush(filtered.get());
+  return StreamToString(memory.get());
+}
+
 std::string Serialize(GMimeMessage* message, std::string_view original) {
   const std::size_t line_end = original.find('\n');
   const bool dos = line_end != std::string_view::npos && line_end > 0 &&
@@ -217,11 +235,8 @@ std::string_view Message::Text(const char* type) noexcept {
     if (!GMIME_IS_TEXT_PART(part.part)) continue;
     if (g_mime_part_is_attachment(part.part)) continue;
     if (type && strcasecmp(part.content_type.c_str(), type) != 0) continue;
-    char* text = g_mime_text_part_get_text(GMIME_TEXT_PART(part.part));
-    if (!text) continue;
     if (!text_.empty() && text_.back() != '\n') text_ += '\n';
-    text_ += text;
-    g_free(text);
+    text_ += TextToUtf8(part.part);
   }
   return text_;
 }

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "log.h"
+
 namespace hostsim {
 namespace {
 
@@ -133,6 +135,9 @@ void ReplaySession::SpoolRecipient(const PhaseResult& result) {
 
 void ReplaySession::Finish(SessionEnd end) {
   end_ = end;
+  if (LogWanted(MSYS_LOG_DEBUG))
+    Logf(MSYS_LOG_DEBUG, "session", "%s: %s %s at %s", ConnId(number_).c_str(),
+         mail_.origin.c_str(), OutcomeName(end.outcome), PhaseName(phase_));
   StartPhase(Phase::kDealloc);
 }
 

@@ -113,8 +113,7 @@ TEST_F(ConfigTest, AMissingFileIsNamed) {
 
 TEST_F(ConfigTest, IncludedTextStandsInItsPlace) {
   dir_.Write("pools.conf", "ThreadPool \"dns\" { Concurrency = 7 }\n");
-  const auto config =
-      Read("Include(\"pools.conf\")\nThreadPool \"IO\" { }\n");
+  const auto config = Read("Include(\"pools.conf\")\nThreadPool \"IO\" { }\n");
   ASSERT_TRUE(config) << error_;
   ASSERT_EQ(config->pools.size(), 2u);
   EXPECT_EQ(config->pools[0].name, "dns");

@@ -4,6 +4,7 @@
 //   msys.runInPool("now", f)    calls f in place
 //   msys.runInPool("later", f)  suspends; a task posted to the loop calls f
 //   msys.runInPool("never", f)  suspends until the callout is cancelled
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <lua.hpp>
@@ -29,10 +30,10 @@ struct msys_state {
 
 struct msys_plugin {
   msys_host host;
-  int states = 0;
-  int sessions = 0;
-  std::uint64_t calls = 0;
-  bool stopped = false;
+  std::atomic<int> states{0};
+  std::atomic<int> sessions{0};
+  std::atomic<std::uint64_t> calls{0};
+  std::atomic<int> lingering{0};  // how often figures still show a running job
 };
 
 struct FakeRun {
@@ -100,7 +101,10 @@ int l_run_in_pool(lua_State* L) {
   const char* pool = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   FakeRun* run = RunOf(L);
-  if (run) ++run->state->plugin->calls;
+  if (run) {
+    ++run->state->plugin->calls;
+    run->state->plugin->lingering = 3;
+  }
   lua_settop(L, 2);
   if (std::strcmp(pool, "now") == 0) {
     lua_pushboolean(L, lua_pcall(L, 0, 1, 0) == LUA_OK);
@@ -126,7 +130,7 @@ msys_status Open(const msys_host* host, const msys_config* config,
     std::strcpy(error->text, "pool \"refuse\" is refused");
     return MSYS_E_ARG;
   }
-  *out = new msys_plugin{*host};
+  *out = new msys_plugin{*host, {0}, {0}, {0}, {0}};
   return MSYS_OK;
 }
 
@@ -135,7 +139,6 @@ msys_status Configure(msys_plugin*, const msys_config*, msys_error*) {
 }
 
 msys_status Stop(msys_plugin* plugin, std::uint32_t, msys_error* error) {
-  plugin->stopped = true;
   if (plugin->states == 0) return MSYS_OK;
   std::strcpy(error->text, "states are attached");
   return MSYS_E_BUSY;
@@ -259,6 +262,8 @@ msys_status PoolStats(msys_plugin* plugin, std::uint32_t,
   out->id = 1;
   out->concurrency = 50;
   out->submitted = out->invocations = out->done = plugin->calls;
+  out->running = plugin->lingering > 0 ? 1 : 0;
+  if (out->running > 0) --plugin->lingering;
   out->avg_concurrency = 1.05;
   out->saturation = 0.021;
   out->avg_wallclock_s = 0.000345;

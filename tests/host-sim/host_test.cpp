@@ -285,6 +285,27 @@ TEST_F(HostTest, SigtermCancelsWhatDoesNotFinish) {
   EXPECT_NE(ran.err.find("lua: dealloc"), std::string::npos);
 }
 
+// The fake's figures show a running job when the sessions are over.
+TEST_F(HostTest, AfterSigtermJobsAreStillWaitedFor) {
+  const Ran ran = Run(R"(
+    local asked
+    function mod:validate_data()
+      if not asked then
+        asked = true
+        io.popen('kill -TERM ' .. io.open('/proc/self/stat'):read('n')):close()
+      end
+      msys.runInPool('later', function() end)
+      return C
+    end
+  )",
+                      100000, "Lua { Max_States = 1 }");
+  EXPECT_EQ(ran.status, kExitDone) << ran.err;
+  EXPECT_LT(ran.of("started"), 100000u);
+  EXPECT_EQ(ran.of("accepted"), ran.of("started"));
+  EXPECT_TRUE(ran.json["drained"].get<bool>());
+  EXPECT_EQ(ran.json["pools"][0]["running"], 0);
+}
+
 TEST_F(HostTest, TheReportHasTheOperatorsLayout) {
   const Ran ran =
       Run("function mod:validate_data() msys.runInPool('now', function() end) "

@@ -78,6 +78,19 @@ TEST(MessageTest, TextByType) {
   EXPECT_EQ(message->Text("text/csv"), "");
 }
 
+TEST(MessageTest, TextDoesNotEndAtANul) {
+  const auto message = Make(
+      "Content-Type: text/plain; charset=utf-8\n"
+      "Content-Transfer-Encoding: base64\n\nYQBi\n");
+  EXPECT_EQ(message->Text(nullptr), std::string("a\0b", 3));
+}
+
+TEST(MessageTest, TextInAnUnknownCharsetStaysAsItIs) {
+  const auto message =
+      Make("Content-Type: text/plain; charset=x-nonsense\n\n\xff\xfe\n");
+  EXPECT_EQ(message->Text(nullptr), "\xff\xfe\n");
+}
+
 TEST(MessageTest, TextLeavesAttachmentsOut) {
   const auto message =
       Make("Content-Type: text/plain\nContent-Disposition: attachment\n\nx\n");
