@@ -8,25 +8,25 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <mutex>
 
+#include "sync.h"
 
 namespace msys {
 
 class Sleeper {
  public:
   // Null when the time has come; else why it ended early.
-  const char* Sleep(std::uint64_t until_ns) {
+  const char* Sleep(std::uint64_t until_ns) EXCLUDES(mu_) {
     // Of the clock that NowNs() reads.
     const std::chrono::steady_clock::time_point until{
         std::chrono::nanoseconds(until_ns)};
-    std::unique_lock lock(mu_);
-    while (why_ == nullptr && changed_.wait_until(lock, until) == std::cv_status::no_timeout) {
+    WaitableLock lock(mu_);
+    while (why_ == nullptr && lock.WaitUntil(changed_, until)) {
     }
     return why_;
   }
-  void Cancel(const char* why) {
-    std::unique_lock lock(mu_);
+  void Cancel(const char* why) EXCLUDES(mu_) {
+    WaitableLock lock(mu_);
     why_ = why;
     changed_.notify_one();
   }
@@ -36,9 +36,9 @@ class Sleeper {
   Sleeper* prev = nullptr;
 
  private:
-  std::mutex mu_;
+  WaitableMutex mu_;
   std::condition_variable changed_;
-  const char* why_ = nullptr;
+  const char* why_ GUARDED_BY(mu_) = nullptr;
 };
 
 }  // namespace msys

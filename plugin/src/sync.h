@@ -2,7 +2,8 @@
 // annotations.
 //
 // Lock order: no two mutexes of the plugin are held together, except that
-// Engine's and LockTable's may be held while a Lane, Turn or Pool is entered.
+// Engine's, LockTable's, Timer's and PoolSet's may be held while a Lane, Turn or
+// Pool is entered.
 #pragma once
 
 #include <atomic>

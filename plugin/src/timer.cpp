@@ -19,7 +19,7 @@ constexpr std::size_t kErrorSize = 64;
 
 Timer::~Timer() {
   {
-    std::unique_lock lock(mu_);
+    WaitableLock lock(mu_);
     assert(root_ == nullptr && "a script still sleeps");
     ending_ = true;
     changed_.notify_one();
@@ -45,7 +45,7 @@ bool Timer::Start(char* error) {
 }
 
 bool Timer::Arm(Entry& entry, char* error) {
-  std::unique_lock lock(mu_);
+  WaitableLock lock(mu_);
   if (!started_ && !Start(error)) return false;
   assert(entry.prev == nullptr && "armed already");
   entry.prev = &entry;
@@ -55,7 +55,7 @@ bool Timer::Arm(Entry& entry, char* error) {
 }
 
 bool Timer::Cancel(Entry& entry) {
-  std::unique_lock lock(mu_);
+  WaitableLock lock(mu_);
   if (entry.prev == nullptr) return false;
   Remove(entry);
   return true;
@@ -66,18 +66,18 @@ void Timer::Run() {
   for (;;) {
     // The mutex is given up between two entries, so that nobody who arms or
     // cancels has to wait for all that are due.
-    std::unique_lock lock(mu_);
+    WaitableLock lock(mu_);
     if (ending_) return;
     if (root_ == nullptr) {
-      changed_.wait(lock);
+      lock.Wait(changed_);
       continue;
     }
     Entry& first = *root_;
     if (first.deadline_ns > NowNs()) {
       // Of the clock that NowNs() reads.
       const std::chrono::nanoseconds since_epoch(first.deadline_ns);
-      changed_.wait_until(lock,
-                          std::chrono::steady_clock::time_point(since_epoch));
+      lock.WaitUntil(changed_,
+                     std::chrono::steady_clock::time_point(since_epoch));
       continue;
     }
     Remove(first);

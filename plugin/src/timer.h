@@ -8,9 +8,9 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <thread>
 
+#include "sync.h"
 
 namespace msys {
 
@@ -36,23 +36,23 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
 
   // False: there is no thread for it; `error` (of 64 bytes) says why.
-  [[nodiscard]] bool Arm(Entry& entry, char* error);
+  [[nodiscard]] bool Arm(Entry& entry, char* error) EXCLUDES(mu_);
 
   // True: it will not fire.  False: fire() has returned, or it was never armed.
-  bool Cancel(Entry& entry);
+  bool Cancel(Entry& entry) EXCLUDES(mu_);
 
  private:
-  bool Start(char* error);
-  void Run();
+  bool Start(char* error) REQUIRES(mu_);
+  void Run() EXCLUDES(mu_);
   static Entry* Merge(Entry* a, Entry* b);
   static Entry* MergeSiblings(Entry* first);
-  void Remove(Entry& entry);
+  void Remove(Entry& entry) REQUIRES(mu_);
 
-  std::mutex mu_;
+  WaitableMutex mu_;
   std::condition_variable changed_;
-  Entry* root_ = nullptr;  // of the smallest deadline
-  bool started_ = false;
-  bool ending_ = false;
+  Entry* root_ GUARDED_BY(mu_) = nullptr;  // of the smallest deadline
+  bool started_ GUARDED_BY(mu_) = false;
+  bool ending_ GUARDED_BY(mu_) = false;
   std::thread thread_;  // written by Start()
 };
 
