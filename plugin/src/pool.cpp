@@ -34,7 +34,12 @@ Pool::Pool(const Host& host, std::string name, int id, Limits limits)
       concurrency_(limits.concurrency),
       shown_concurrency_(limits.concurrency) {}
 
-Pool::~Pool() = default;
+Pool::~Pool() {
+  // At rest only those are taken whose task was given up but may still come.
+  for (auto& slot : slots_) {
+    if (slot->busy) static_cast<void>(slot.release());
+  }
+}
 
 bool Pool::Wake(Lane& lane, Worker* self) {
   WorkerSlot* slot = nullptr;
@@ -64,8 +69,7 @@ bool Pool::Wake(Lane& lane, Worker* self) {
   if (slot != nullptr && Send(*slot, lane)) return true;
   if (slot != nullptr) {
     MutexLock lock(mu_);
-    slot->busy = false;
-    --active_;
+    --active_;  // the slot stays taken: its task may come at any time
     ShowActive();
     if (active_ > 0) {
       ready_.InsertBy(lane, &Lane::order);
@@ -103,12 +107,13 @@ WorkerSlot* Pool::TakeSlot() {
 
 bool Pool::Send(WorkerSlot& slot, Lane& lane) {
   try {
+    slot.Reset();
     MSYS_TSAN_BEFORE(&slot);
     slot.Enqueue(
         // Nothing throws: all it calls is noexcept or under Lua's protection.
         [](WorkerSlot& s, Lane& first) noexcept {
           MSYS_TSAN_AFTER(&s);
-          s.pool().Work(s, first);
+          if (s.Enter()) s.pool().Work(s, first);
         },
         lane);
     return true;
@@ -117,7 +122,7 @@ bool Pool::Send(WorkerSlot& slot, Lane& lane) {
               "%s: no thread for another job: %s; jobs wait for the threads at "
               "work, or run on the loop when there are none",
               name_.c_str(), e.what());
-    return false;
+    return !slot.Withdraw();
   }
 }
 
@@ -191,7 +196,6 @@ void Pool::SetConcurrency(std::uint32_t concurrency) {
     }
     if (!Send(*slot, *lane)) {
       MutexLock lock(mu_);
-      slot->busy = false;
       --active_;
       ShowActive();
       if (active_ > 0) {

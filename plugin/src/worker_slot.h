@@ -29,7 +29,19 @@ class WorkerSlot {
   int number() const { return number_; }
   bool busy = false;  // of the pool, under its mutex
 
+  // TBB may throw after it has queued a task, which then runs one day.  Whoever
+  // comes first of the task and of the pool that gives it up has the lane.
+  [[nodiscard]] bool Enter() { return Claim(Claimed::kTask); }
+  [[nodiscard]] bool Withdraw() { return Claim(Claimed::kPool); }
+  void Reset() { claimed_.store(Claimed::kNobody, std::memory_order_relaxed); }
+
  private:
+  enum class Claimed { kNobody, kTask, kPool };
+  bool Claim(Claimed by) {
+    // relaxed: only one of the two may win; the pool's mutex orders the rest.
+    return claimed_.exchange(by, std::memory_order_relaxed) == Claimed::kNobody;
+  }
+
   class Namer final : public tbb::task_scheduler_observer {
    public:
     Namer(tbb::task_arena& arena, WorkerSlot& slot)
@@ -43,6 +55,7 @@ class WorkerSlot {
 
   Pool& pool_;
   const int number_;
+  std::atomic<Claimed> claimed_{Claimed::kNobody};
   tbb::task_arena arena_{1, 0};  // no slot kept for a thread of the host's
   Namer namer_;
   char name_[16];  // with its end: the kernel's limit
