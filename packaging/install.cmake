@@ -45,8 +45,8 @@ file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/installed)
 file(CREATE_LINK ${to_plugin} ${PROJECT_BINARY_DIR}/installed/msys.so SYMBOLIC)
 install(FILES ${PROJECT_BINARY_DIR}/installed/msys.so DESTINATION ${lua_module_dir}
         COMPONENT plugin)
-install(FILES lua/msys.d.lua DESTINATION ${msys_data_dir}/lua COMPONENT plugin
-        OPTIONAL)
+install(DIRECTORY lua/ DESTINATION ${msys_data_dir}/lua COMPONENT plugin
+        FILES_MATCHING PATTERN "*.d.lua" PATTERN examples EXCLUDE)
 install(FILES packaging/etc/runinpool.conf
         DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/msys COMPONENT plugin)
 msys_install_filled_in(${packaging}/man/msys-runInPool.3lua.in
@@ -95,11 +95,14 @@ if(TARGET host-sim)
 endif()
 
 if(MSYS_BUILD_TESTS)
+  add_test(NAME packaging_man
+    COMMAND ${packaging}/tests/check-man.sh ${PROJECT_BINARY_DIR})
+  set_tests_properties(packaging_man PROPERTIES LABELS packaging TIMEOUT 60)
   add_test(NAME packaging_install
     COMMAND ${packaging}/tests/check-install.sh ${PROJECT_BINARY_DIR} ${MSYS_LUA})
   set_tests_properties(packaging_install PROPERTIES LABELS packaging TIMEOUT 300)
   if(MSYS_SANITIZE OR NOT TARGET host-sim)
     # A plain C host cannot load a sanitized plugin.
-    set_tests_properties(packaging_install PROPERTIES DISABLED ON)
+    set_tests_properties(packaging_man packaging_install PROPERTIES DISABLED ON)
   endif()
 endif()
