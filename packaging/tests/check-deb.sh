@@ -40,7 +40,8 @@ depends() {
   [[ $field =~ $2 ]] || fail "$1 does not depend on $2 but on $field"
 }
 
-annotations=$(cd "$(dirname "$(realpath "$0")")/../../lua" && ls ./*.d.lua 2>/dev/null || true)
+lua=$(dirname "$(realpath "$0")")/../../lua
+annotations=$(cd "$lua" && find . -maxdepth 1 -name '*.d.lua')
 contents msys-runinpool <<END
 /etc/msys/runinpool\.conf
 /usr/lib/TRIPLET/lua/5\.4/msys\.so->../../msys/plugins/runinpool\.so
