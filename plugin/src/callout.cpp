@@ -1,6 +1,7 @@
 // The part of State that runs callouts and sessions, and ends them.
 #include <cassert>
 #include <new>
+#include <thread>
 
 #include "clock.h"
 #include "held.h"
@@ -92,10 +93,10 @@ void State::OnStart(Work* work) {
     ++script.session->references;
     script.tls = script.session->tls->Share();
   }
-  if (state.closing_) {
+  if (state.closing_ || script.cancelled) {
     return state.EndCallout(slice, script, MSYS_E_CANCELLED, 0);
   }
-  script.co = state.coroutines.Take(state.aux);
+  script.co = state.TakeCoroutine();
   if (script.co.L == nullptr) {
     return state.EndCallout(slice, script, MSYS_E_NOMEM, 0);
   }
@@ -121,7 +122,6 @@ void State::AfterSlice(Slice& slice, Callout& script, Outcome outcome) {
 
 void State::EndCallout(Slice& slice, Callout& script, msys_status status,
                        int count) {
-  if (script.held != nullptr) ReleaseHeld(script);
   if (script.cancelled) {
     home_lane_->Remove(&script.cancel);
     status = MSYS_E_CANCELLED;
@@ -141,13 +141,19 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status,
   callout.plugin_data = nullptr;
   if (script.co.L != nullptr) {
     if (status != MSYS_OK && status != MSYS_E_LUA) lua_settop(script.co.L, 0);
+    // What finish() calls is the script's, as to _TLS and what it submits.
+    slice.script = &script;
     CallFinish(*this, request, script.co.L);
+    slice.script = nullptr;
+    slice.now = NowNs();
+    Flush(slice, script.outbox);
     coroutines.Return(script.co, !script.exposed);
   } else {
     // No memory for a coroutine: on the spare one, which is empty.
     CallFinish(*this, request, aux);
     lua_settop(aux, 0);
   }
+  if (script.held != nullptr) ReleaseHeld(script);
   if (script.session != nullptr) ReleaseSession(*script.session);
   script.tls->Release(anchors);
   FreeScript(script);
@@ -305,10 +311,6 @@ void State::OnDetach(Work* work) {
   State& state = Work::OwnerOf<State>(work);
   state.detaching_ = true;
   state.CancelAll("cancelled: the Lua state is being detached");
-  while (Session* session = state.sessions_) {
-    state.sessions_ = session->next;
-    ReleaseSession(*session);
-  }
   state.FinishDetachIfOver();
 }
 
@@ -324,21 +326,33 @@ void State::OnDetachDone(Work* work) {
   // From now on nobody finds the state by the engine; what has found it before
   // is in a lane.
   state.engine.Unlist(state);
-  if (!state.home_lane_->empty()) {
+  if (!state.home_lane_->empty() || !state.turn.quiet()) {
     state.detach_queued_ = true;
     return state.Queue(*state.home_lane_, state.detach_done_work_);
   }
+  // A lane that is not at rest has a thread on its way to it; RunLane tries again
+  // when that has been and gone.
+  if (!state.LanesAtRest() || state.jobs_ > 0 || state.callouts_ != nullptr) {
+    return;
+  }
+  while (Session* session = state.sessions_) {
+    state.sessions_ = session->next;
+    ReleaseSession(*session);
+  }
+  state.detach_over_ = true;
+}
+
+bool State::LanesAtRest() {
   bool idle = true;
-  state.ForEachOtherLane([&](LoopLane& lane) {
+  ForEachOtherLane([&](LoopLane& lane) {
     if (!lane.executor.is_loop()) {
+      // One without work that waits for a thread, or for the turn, need not.
+      if (turn.Forget(lane) && lane.Settle()) turn.Ready(lane);
       static_cast<PoolLane&>(lane).pool.Forget(static_cast<PoolLane&>(lane));
     }
     idle = idle && lane.idle();
   });
-  // A lane that is not idle has a thread on its way to it; RunLane tries again
-  // when that has been and gone.
-  if (!idle || state.jobs_ > 0 || state.callouts_ != nullptr) return;
-  state.detach_over_ = true;
+  return idle;
 }
 
 void State::FinishDetach() {
@@ -382,14 +396,18 @@ bool State::OpenMain() {
 }
 
 void State::BlockMain(Slice& slice, Wait* wait) {
-  Script& script = *slice.script;
-  Frame* const frame = slice.frame;
   slice.now = NowNs();
-  Flush(slice, script.outbox);
+  Flush(slice, slice.script->outbox);
   if (wait == nullptr) {
     if (jobs_ == 0) return;
     main_waits_for_jobs_ = true;
   }
+  PumpUntilResumed(slice);
+}
+
+void State::PumpUntilResumed(Slice& slice) {
+  Script& script = *slice.script;
+  Frame* const frame = slice.frame;
   main_resumed_ = false;
   current = nullptr;
   turn.Release(nullptr);
@@ -408,8 +426,15 @@ void State::OnMainResume(Work* work) {
 
 void State::CloseMain() {
   closing_ = true;
+  draining_main_ = true;
   if (main_script_->held != nullptr) ReleaseHeld(*main_script_);
   BlockMain(main_slice_, nullptr);
+  // A worker may be on its way to a lane whose job was cancelled.
+  while (!LanesAtRest()) {
+    main_waits_for_lanes_ = true;
+    PumpUntilResumed(main_slice_);
+  }
+  while (!turn.quiet()) std::this_thread::yield();
   ReleaseLua();
   main_script_->tls->Release(anchors);
   FreeScript(*main_script_);

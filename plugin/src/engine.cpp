@@ -42,16 +42,12 @@ Engine::~Engine() {
 bool Engine::forked() const { return is_fork.load(std::memory_order_relaxed); }
 
 void Engine::Add(State& state) {
-  bool claim = false;
-  {
-    WaitableLock lock(mu_);
-    states_.push_back(&state);
-    claim = !started_;
-    started_ = true;
-  }
-  if (!claim) return;
-  any_started.store(true, std::memory_order_relaxed);
+  // Before the state can have jobs, and before anything that may throw has left
+  // a trace of it.
   pools_.ClaimThreads();
+  any_started.store(true, std::memory_order_relaxed);
+  WaitableLock lock(mu_);
+  states_.push_back(&state);
 }
 
 void Engine::Unlist(State& state) {

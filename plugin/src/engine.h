@@ -96,7 +96,6 @@ class Engine {
   std::condition_variable changed_;
   std::vector<State*> states_ GUARDED_BY(mu_);
   int leaving_ GUARDED_BY(mu_) = 0;  // unlisted and not gone
-  bool started_ GUARDED_BY(mu_) = false;
 };
 
 }  // namespace msys

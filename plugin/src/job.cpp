@@ -24,6 +24,8 @@ void EndScript(Script& script) {
 // The job is over and its last script, if any, has been given back.
 void EndJob(Job& job) {
   State& state = job.state;
+  // The slot has kept the box until here; scripts may keep it longer.
+  if (job.box != nullptr) job.box->job = nullptr;
   state.anchors.Drop(job.slot);
   if (job.tls != nullptr) job.tls->Release(state.anchors);
   job.stage = JobStage::kOver;
@@ -89,6 +91,14 @@ void DeliverFailure(Job& job, const char* why) {
   lua_pushboolean(job.L, 0);
   job.state.PushText(job.L, why);
   WakeScript(*caller);
+}
+
+void LogDropped(const Job& job, const char* why) {
+  char where[128];
+  FormatSource(job.source, job.line, where, sizeof where);
+  job.state.engine.host().Log(MSYS_LOG_WARNING, "runInPool",
+                              "%s: closure %s of state %s: %s", job.pool_name(),
+                              where, job.state.name.c_str(), why);
 }
 
 void RunCompletion(Slice& slice, Job& job);
@@ -180,7 +190,7 @@ void RunCompletion(Slice& slice, Job& job) {
   const int count = lua_gettop(co);
   bool room = lua_checkstack(co, 4);
   if (room && job.box->in_coroutine) {
-    const Coroutine own = state.coroutines.Take(state.aux);
+    const Coroutine own = state.TakeCoroutine();
     room = own.L != nullptr && lua_checkstack(own.L, count + 4);
     if (own.L != nullptr && room) {
       for (int i = 1; i <= count; ++i) lua_pushvalue(co, i);
@@ -270,7 +280,7 @@ void StartJob(Work* work) {
 
   Script* script = state.NewScript();
   Coroutine co;
-  if (script != nullptr) co = state.coroutines.Take(state.aux);
+  if (script != nullptr) co = state.TakeCoroutine();
   if (co.L == nullptr) {
     if (script != nullptr) state.FreeScript(*script);
     if (LaneStats* stats = job.stats()) {
@@ -302,9 +312,9 @@ void StartJob(Work* work) {
     if (job.box != nullptr) {
       lua_getiuservalue(co.L, -1, JobBox::kClosure);
       lua_remove(co.L, -2);
-    } else {
-      state.anchors.Drop(job.slot);  // the coroutine has it now
     }
+    // The slot goes on keeping the closure, for job.source: after a tail call the
+    // coroutine does not have it any more.
   }
   state.Trace(MSYS_TRACE_START, &slice, script, &job);
   Proceed(slice, job, BeginScript(slice, *script, 1));
@@ -335,11 +345,18 @@ void Job::Enter() {
 
 void Job::Abandon() {
   script = nullptr;
+  if (stage == JobStage::kRunning) {
+    // The caller's stack kept the closure, and with it the name of its file.
+    if (slot == Anchors::kNone) state.ForgetSource(*this);
+    return;
+  }
   // A job that only its caller was interested in goes with it; the callout's
-  // other queued jobs are dropped by whoever cancels the callout.
-  if (stage == JobStage::kWaiting || stage == JobStage::kQueued) {
-    abandoned = !CancelJob(
-        *this, "cancelled: the session of the calling script is over");
+  // other queued jobs are dropped by whoever cancels the callout.  One that is
+  // dropped is gone: nothing of it may be touched.
+  if ((stage == JobStage::kWaiting || stage == JobStage::kQueued) &&
+      !CancelJob(*this,
+                 "cancelled: the session of the calling script is over")) {
+    abandoned = true;
   }
 }
 
@@ -425,6 +442,14 @@ void Flush(Slice& slice, Outbox& outbox) {
   while (job != nullptr) {
     Job* next = job->next;
     job->outbox = nullptr;
+    // Submitted before everything queued was cancelled, by a closure that was in
+    // a blocking region at the time.
+    if (const char* why = slice.state->why_cancelled()) {
+      LogDropped(*job, why);
+      DropJob(*job, why);
+      job = next;
+      continue;
+    }
     job->work.run = &StartJob;
     job->work.order = slice.Now();
     slice.state->Queue(*job->lane, job->work);

@@ -167,8 +167,7 @@ Lane* Pool::NextLane(Worker& self, WorkerSlot& slot) {
     }
     if (Send(*heir, *lane)) continue;
     MutexLock lock(mu_);
-    heir->busy = false;
-    --active_;
+    --active_;  // the heir's slot stays taken, as in Wake()
     ShowActive();
     return lane;
   }

@@ -1,7 +1,6 @@
 #include "script.h"
 
 #include <cassert>
-#include <cstring>
 
 #include "clock.h"
 #include "job.h"
@@ -83,7 +82,8 @@ int TracedMain(lua_State* L) {
 
 // In the statistics of the closure's pool.
 void CountSuspended(Script& script, std::uint64_t n) {
-  if (script.job == nullptr) return;
+  // A completion function's closure has been counted as over.
+  if (script.job == nullptr || script.job->stage != JobStage::kRunning) return;
   if (LaneStats* stats = script.job->stats()) stats->suspended.Add(n);
 }
 
@@ -104,9 +104,11 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
   slice.frame = nullptr;
   int results = 0;
   const int status = lua_resume(script.co.L, nullptr, values, &results);
+  // Asked now: what it waits for may end while the outbox is emptied.
+  const bool waits = status == LUA_YIELD && script.wait != nullptr;
   slice.now = NowNs();
   Flush(slice, script.outbox);
-  if (status == LUA_YIELD && script.wait != nullptr) {
+  if (waits) {
     slice.script = nullptr;
     return Outcome::kSuspended;
   }
@@ -172,20 +174,22 @@ void CloseScript(Slice& slice, Script& script) {
   }
   slice.now = NowNs();
   Flush(slice, script.outbox);
-  slice.script = before;
+  // What a finaliser submits from here on is nobody's: the script is over.
+  slice.script = before == &script ? nullptr : before;
 }
 
-bool InFinaliser(lua_State* L) {
-  lua_Debug ar;
-  for (int level = 0; lua_getstack(L, level, &ar) != 0; ++level) {
-    if (lua_getinfo(L, "n", &ar) != 0 && ar.name != nullptr &&
-        std::strcmp(ar.name, "__gc") == 0 &&
-        std::strcmp(ar.namewhat, "metamethod") == 0) {
-      return true;
-    }
-  }
-  return false;
+// Lua refuses lua_gc while a finaliser runs, on whatever coroutine it runs and
+// however it was called (5.4.4 and later).  Except while an interpreter closes:
+// then all that is left runs inside of one finaliser, ours.
+bool InFinaliser(lua_State* L, const State& state) {
+  return lua_gc(L, LUA_GCCOUNT) < 0 && !state.draining_main();
 }
+
+// Every link from the script's own coroutine to L must be one of ours: a foreign
+// one would take our yield for an answer.
+constexpr char kResumedByC[] =
+    "this coroutine was resumed by C code, not by the coroutine library that "
+    "came with msys";
 
 const char* CannotSuspend(lua_State* L, const Slice* slice) {
   if (slice == nullptr || slice->script == nullptr) {
@@ -194,16 +198,17 @@ const char* CannotSuspend(lua_State* L, const Slice* slice) {
   }
   if (slice->script->kind == Script::Kind::kMain) {
     // Waits in place, which only the collector's innards forbid.
-    return InFinaliser(L) ? "a finaliser cannot wait" : nullptr;
+    return InFinaliser(L, slice->script->state) ? "a finaliser cannot wait"
+                                                : nullptr;
   }
   const lua_State* innermost =
       slice->frame != nullptr ? slice->frame->co : slice->script->co.L;
-  if (L != innermost) {
-    return "this coroutine was resumed by C code, not by the coroutine library "
-           "that came with msys";
-  }
+  if (L != innermost) return kResumedByC;
   bool yieldable = lua_isyieldable(L);
   for (const Frame* f = slice->frame; f != nullptr; f = f->outer) {
+    const lua_State* below =
+        f->outer != nullptr ? f->outer->co : slice->script->co.L;
+    if (f->from != below) return kResumedByC;
     yieldable = yieldable && lua_isyieldable(f->from);
   }
   if (!yieldable) {

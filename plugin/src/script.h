@@ -132,8 +132,8 @@ void CloseScript(Slice& slice, Script& script);
 
 // ---- suspending ------------------------------------------------------------
 
-// A finaliser (__gc) is running somewhere below on the stack of L.
-bool InFinaliser(lua_State* L);
+// A finaliser (__gc) is running.  [-0, +0, -]
+bool InFinaliser(lua_State* L, const State& state);
 
 // Why the Lua code that runs on L cannot be suspended now; null: it can.
 const char* CannotSuspend(lua_State* L, const Slice* slice);

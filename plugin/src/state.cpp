@@ -119,6 +119,10 @@ void State::RunLane(Lane& lane, Worker* self) {
   Flush(slice, stray);
   if (slice.lane != nullptr && lane.Settle()) turn.Ready(lane);
   if (detaching_ && &lane != home_lane_.get()) FinishDetachIfOver();
+  if (main_waits_for_lanes_ && &lane != home_lane_.get()) {
+    main_waits_for_lanes_ = false;
+    Queue(*home_lane_, main_script_->resume);
+  }
   if (slice.keep_turn) return;
   current = nullptr;
   if (!detach_over_) return turn.Release(self);
@@ -129,7 +133,7 @@ bool State::MayLeaveTurn(lua_State* L) const {
   // What runs on aux, or was called from there, must end before anybody else
   // uses aux; and the collector runs one finaliser at a time.
   return current != nullptr && current->worker != nullptr &&
-         protected_depth_ == 0 && !InFinaliser(L);
+         protected_depth_ == 0 && !InFinaliser(L, *this);
 }
 
 const char* State::SleepBlocking(Slice& slice, std::uint64_t until_ns) {
@@ -227,12 +231,21 @@ void State::PushText(lua_State* to, const char* text) {
   if (lua_checkstack(to, 1) && lua_checkstack(aux, 3)) {
     lua_pushcfunction(aux, &MakeText);
     lua_pushlightuserdata(aux, const_cast<char*>(text));
+    ++protected_depth_;
     const bool ok = lua_pcall(aux, 1, 1, 0) == LUA_OK;
+    --protected_depth_;
     if (!ok) lua_pop(aux, 1);
     else if (to != aux) lua_xmove(aux, to, 1);
     if (ok) return;
   }
   anchors.Push(to, no_memory_text_);
+}
+
+Coroutine State::TakeCoroutine() {
+  ++protected_depth_;
+  const Coroutine taken = coroutines.Take(aux);
+  --protected_depth_;
+  return taken;
 }
 
 Script* State::NewScript() {
@@ -259,6 +272,7 @@ void State::FreeScript(Script& script) {
 
 void State::JobSubmitted(Job& job) {
   ++jobs_;
+  jobs_shown_.Set(jobs_);
   if (LaneStats* stats = job.stats()) stats->submitted.Add(1);
   Trace(MSYS_TRACE_SUBMIT, current, nullptr, &job);
 }
@@ -270,6 +284,12 @@ void State::JobStarted(Job& job) {
   if (running_ != nullptr) running_->prev = &job;
   running_ = &job;
   job.listed = true;
+}
+
+void State::ForgetSource(Job& job) {
+  MutexLock lock(running_mu_);
+  job.source = nullptr;
+  job.line = 0;
 }
 
 void State::JobOver(Job& job) {

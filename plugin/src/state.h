@@ -80,6 +80,8 @@ class State final : public LaneRunner {
   // Calls f(L, data) under protection on a coroutine of its own; false: it
   // raised, and the message is in `message` if that is not null.
   bool Protected(lua_CFunction f, void* data, std::string* message = nullptr);
+  // A coroutine for a script; L is null when memory is out.
+  Coroutine TakeCoroutine();
   // Pushes a string, or "not enough memory".
   void PushText(lua_State* to, const char* text);
 
@@ -96,6 +98,7 @@ class State final : public LaneRunner {
   // ---- accounting ----------------------------------------------------------
   void JobSubmitted(Job& job);
   void JobStarted(Job& job);
+  void ForgetSource(Job& job);  // its closure may be collected
   void JobOver(Job& job);  // started or not
   // New work is refused: the state is being detached, or the plugin stopped.
   bool closing() const { return closing_; }
@@ -125,6 +128,7 @@ class State final : public LaneRunner {
   void BlockMain(Slice& slice, Wait* wait);
   // All is over; the state is gone when it returns.
   void CloseMain();
+  bool draining_main() const { return draining_main_; }
   // What runs the interpreter's tasks while it waits: false when it may stop.
   void (*run_one_task)(void* ctx) = nullptr;
   void* run_one_task_ctx = nullptr;
@@ -161,6 +165,9 @@ class State final : public LaneRunner {
   void FinishDetach();
   template <typename Visit>
   void ForEachOtherLane(Visit visit);
+  // No lane but the home lane is in anybody's hands.
+  bool LanesAtRest();
+  void PumpUntilResumed(Slice& slice);
 
   void AfterSlice(Slice& slice, Callout& script, Outcome outcome);
 
@@ -202,6 +209,8 @@ class State final : public LaneRunner {
   Script* main_script_ = nullptr;  // of an interpreter without a host
   bool main_waits_for_jobs_ = false;
   bool main_resumed_ = false;
+  bool main_waits_for_lanes_ = false;
+  bool draining_main_ = false;
   Slice main_slice_;
 
   const std::uint64_t id_base_;

@@ -159,7 +159,10 @@ void Turn::Release(Worker* self) {
     }
     ready_.PushBack(*lane);
   }
+  // It may come back to mu_ when others have had the turn since.
+  wakers_.fetch_add(1, std::memory_order_relaxed);
   WakeNext(/*held=*/true, self);
+  wakers_.fetch_sub(1, std::memory_order_release);  // pairs with quiet()
 }
 
 void Turn::WakeNext(bool held, Worker* self) {

@@ -69,6 +69,22 @@ class Turn {
   // it, the state may be gone.  `self`: see Executor::Wake.
   void Release(Worker* self) EXCLUDES(mu_);
 
+  // [the holder] A parked pool lane without work need not wait.  True: it was
+  // parked here, and is the caller's now (L1).
+  bool Forget(Lane& lane) EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    if (!pools_.Remove(lane)) return false;
+    lane.ticket = 0;
+    return true;
+  }
+
+  // [the holder] No thread is still busy with a release of before: when nobody
+  // else can find the turn, it can be destroyed.
+  bool quiet() const {
+    // acquire: pairs with the release when the last of them leaves.
+    return wakers_.load(std::memory_order_acquire) == 0;
+  }
+
   // [the holder] Somebody waits who goes before pool lanes.
   bool urgent() const {
     // relaxed: a hint that ends a batch early; it orders nothing.
@@ -104,6 +120,7 @@ class Turn {
   void WakeNext(bool held, Worker* self) EXCLUDES(mu_);
 
   std::atomic<std::uint32_t> word_{0};
+  std::atomic<int> wakers_{0};  // threads in WakeNext()
   LaneList ready_;  // of the holder
 
   Mutex mu_;

@@ -30,8 +30,14 @@ void PushOstls(lua_State* L, State&) {
   if (lua_rawgeti(L, -1, ThreadNumber()) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, -3, ThreadNumber());
+    // Allocating may have run a finaliser that has made it, too.
+    if (lua_rawgeti(L, -2, ThreadNumber()) != LUA_TTABLE) {
+      lua_pop(L, 1);
+      lua_pushvalue(L, -1);
+      lua_rawseti(L, -3, ThreadNumber());
+    } else {
+      lua_remove(L, -2);
+    }
   }
   lua_remove(L, -2);
 }
@@ -56,9 +62,13 @@ Tls& CoroutineTls(lua_State* L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kCoroutines);
   lua_pushthread(L);
   if (lua_rawget(L, -2) == LUA_TUSERDATA) {
-    Tls& tls = *static_cast<TlsBox*>(lua_touserdata(L, -1))->tls;
-    lua_pop(L, 2);
-    return tls;
+    Tls* tls = static_cast<TlsBox*>(lua_touserdata(L, -1))->tls;
+    // Null: the box was finalised together with its coroutine, which another
+    // finaliser of the same cycle has brought back.  It gets a new one.
+    if (tls != nullptr) {
+      lua_pop(L, 2);
+      return *tls;
+    }
   }
   lua_pop(L, 1);
   lua_pushthread(L);
@@ -80,9 +90,13 @@ void PushTls(lua_State* L, State& state) {
   Tls& tls = CurrentTls(L, state);
   if (tls.table == Anchors::kNone) {
     lua_newtable(L);
-    lua_pushvalue(L, -1);
-    tls.table = state.anchors.Put(L);
-    return;
+    Anchors::Slot made = state.anchors.Put(L);
+    // Allocating may have run a finaliser that has made it, too.
+    if (tls.table == Anchors::kNone) {
+      tls.table = made;
+    } else {
+      state.anchors.Drop(made);
+    }
   }
   state.anchors.Push(L, tls.table);
 }

@@ -57,7 +57,7 @@ int l_wait(lua_State* L) {
 
 const char* Status(const JobBox& box) {
   if (box.cancelled) return "cancelled";
-  if (box.results >= 0) return "done";
+  if (box.results >= 0 || box.job == nullptr) return "done";
   return box.job->stage == JobStage::kRunning ? "running" : "queued";
 }
 

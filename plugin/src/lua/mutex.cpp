@@ -34,6 +34,7 @@ struct LuaMutex final : Held {
   void PassOn();  // to the first who waits
 
   Type type = kErrorCheck;
+  bool collected = false;  // finalised; only another finaliser still sees it
   Script* holder = nullptr;
   lua_Integer depth = 0;
   MutexWait* first = nullptr;
@@ -103,6 +104,10 @@ int ReturnLocked(lua_State* L, int, lua_KContext) {
 
 // True: locked.
 bool TryLock(lua_State* L, LuaMutex& mutex, Script& script) {
+  if (mutex.collected) {
+    luaL_error(L, "%s: the mutex has been collected with what is being "
+               "finalised; lock another one", kName);
+  }
   if (mutex.holder == nullptr) {
     Give(mutex, script, Site::Caller(L));
     return true;
@@ -193,6 +198,7 @@ int l_close(lua_State* L) {
 // Those who wait keep it, so nobody does; but its holder may have lost it.
 int l_collect(lua_State* L) {
   LuaMutex& mutex = *static_cast<LuaMutex*>(lua_touserdata(L, 1));
+  mutex.collected = true;
   if (mutex.holder == nullptr) return 0;
   Script& script = *mutex.holder;
   script.state.engine.host().Log(
