@@ -105,14 +105,18 @@ static void finish(void *ctx, lua_State *L, msys_status status, int count) {
 
 static const msys_api *api;
 
-static int call_policy(msys_state *state, msys_session *session, const char *name,
-                       int (*prepare)(void *, lua_State *), const char *argument) {
+static int call_policy(msys_state *state, msys_session *session,
+                       const char *name, int (*prepare)(void *, lua_State *),
+                       const char *argument) {
   struct call call = {argument, 0, 0};
   /* It must stay where it is until finish().  Real hosts have many in flight,
    * each in the memory of its session. */
-  msys_callout callout = {.struct_size = sizeof callout, .ctx = &call,
-                          .session = session, .name = name,
-                          .prepare = prepare, .finish = finish};
+  msys_callout callout = {.struct_size = sizeof callout,
+                          .ctx = &call,
+                          .session = session,
+                          .name = name,
+                          .prepare = prepare,
+                          .finish = finish};
   if (api->run(state, &callout) != MSYS_OK) die(name, "cannot be run");
   while (!call.over) run_one_task();
   return call.failed;
@@ -127,7 +131,8 @@ int main(int argc, char **argv) {
   /* Step 1: load the plugin and ask for its functions.  It takes lua_* from
    * this process: from liblua5.4, or, where Lua is linked statically, from the
    * program, which then needs -rdynamic. */
-  void *library = dlopen(argc > 2 ? argv[2] : PLUGIN_FILE, RTLD_NOW | RTLD_LOCAL);
+  void *library =
+      dlopen(argc > 2 ? argv[2] : PLUGIN_FILE, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) die("dlopen", dlerror());
   msys_plugin_entry_fn entry;
   *(void **)&entry = dlsym(library, MSYS_PLUGIN_ENTRY);
@@ -136,13 +141,18 @@ int main(int argc, char **argv) {
 
   /* Step 2: say who we are, and open it; NULL: the predefined pools. */
   loop_thread = pthread_self();
-  const msys_host host = {.struct_size = sizeof host, .abi_major = MSYS_ABI_MAJOR,
-                          .loop_count = 1, .post = post, .on_loop = on_loop,
+  const msys_host host = {.struct_size = sizeof host,
+                          .abi_major = MSYS_ABI_MAJOR,
+                          .loop_count = 1,
+                          .post = post,
+                          .on_loop = on_loop,
                           .log = log_line};
   msys_plugin *plugin;
-  if (api->open(&host, NULL, &plugin, &error) != MSYS_OK) die("open", error.text);
+  if (api->open(&host, NULL, &plugin, &error) != MSYS_OK)
+    die("open", error.text);
 
-  /* Step 3: a Lua state, whose home is loop 0.  Load the policy by a callout. */
+  /* Step 3: a Lua state, whose home is loop 0.  Load the policy by a callout.
+   */
   lua_State *L = luaL_newstate();
   if (L == NULL) die("Lua", "not enough memory");
   luaL_openlibs(L);
@@ -154,7 +164,8 @@ int main(int argc, char **argv) {
   /* Steps 4 and 5: a session, its phases, its end. */
   msys_session *session = NULL;
   if (!failed) {
-    if (api->session_open(state, &session) != MSYS_OK) die("session", "refused");
+    if (api->session_open(state, &session) != MSYS_OK)
+      die("session", "refused");
     failed = call_policy(state, session, "on_mail", prepare_on_mail,
                          "sender@example.com");
     api->session_close(session);
@@ -162,7 +173,8 @@ int main(int argc, char **argv) {
 
   /* Step 6: the state ends; it is ours again when on_detached() is called. */
   int detached = 0;
-  if (api->detach(state, on_detached, &detached) != MSYS_OK) die("detach", "refused");
+  if (api->detach(state, on_detached, &detached) != MSYS_OK)
+    die("detach", "refused");
   while (!detached) run_one_task();
   lua_close(L);
 
