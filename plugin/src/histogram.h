@@ -34,7 +34,7 @@ class Counter {
 inline constexpr std::uint64_t kHistogramUnitNs = 250;
 
 constexpr std::uint64_t HistogramBoundNs(std::uint32_t bucket) {
-  if (bucket + 1 >= MSYS_HISTOGRAM_BUCKETS) return UINT64_MAX;
+  if (bucket >= MSYS_HISTOGRAM_BUCKETS - 1) return UINT64_MAX;
   return ((4ull + bucket % 4) << (bucket / 4)) * kHistogramUnitNs;
 }
 
