@@ -140,11 +140,11 @@ bool Running::done() const {
 
 msys_status Running::Cancel() {
   msys_status status = MSYS_OK;
-  state_.plugin.host.On(state_.loop, [&] {
-    status = state_.plugin.api.cancel(&callout_);
-  });
+  state_.plugin.host.On(state_.loop, [&] { status = CancelHere(); });
   return status;
 }
+
+msys_status Running::CancelHere() { return state_.plugin.api.cancel(&callout_); }
 
 int Running::Prepare(void* ctx, lua_State* L) {
   const auto& self = *static_cast<Running*>(ctx);

@@ -65,6 +65,7 @@ class Running {
   Result Wait();       // again and again
   bool done() const;   // finish() was called
   msys_status Cancel();
+  msys_status CancelHere();  // on the calling thread, whichever that is
   msys_status started() const { return started_; }
 
  private:

@@ -1,0 +1,388 @@
+// Misuse of each entry: refused with a status, and nothing has changed.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "test_plugin.h"
+extern "C" {
+#include <lauxlib.h>
+#include <lua.h>
+}
+
+namespace msys::test {
+namespace {
+
+const msys_api& api = *msys_plugin_entry(MSYS_ABI_MAJOR);
+
+struct Error : msys_error {
+  Error() : msys_error{} { struct_size = sizeof(msys_error); }
+};
+
+bool Has(const msys_error& error, const char* words) {
+  return std::strstr(error.text, words) != nullptr;
+}
+
+TEST(AbiTest, TheTableSaysWhatItIs) {
+  EXPECT_EQ(api.struct_size, sizeof(msys_api));
+  EXPECT_EQ(api.abi_major, MSYS_ABI_MAJOR);
+  EXPECT_EQ(api.abi_minor, MSYS_ABI_MINOR);
+  EXPECT_STREQ(api.version, MSYS_PLUGIN_VERSION);
+  for (const std::uint32_t major : {0u, 2u, 100u, UINT32_MAX}) {
+    EXPECT_EQ(msys_plugin_entry(major), nullptr);
+  }
+}
+
+class OpenTest : public testing::Test {
+ protected:
+  void Refused(msys_status wanted, const char* words,
+               const msys_config* config = nullptr) {
+    msys_plugin* plugin = reinterpret_cast<msys_plugin*>(1);
+    Error error;
+    EXPECT_EQ(api.open(&host, config, &plugin, &error), wanted) << error.text;
+    EXPECT_EQ(plugin, nullptr);
+    EXPECT_TRUE(Has(error, words)) << error.text;
+    EXPECT_EQ(api.open(&host, config, &plugin, nullptr), wanted);
+  }
+
+  FakeHost fake;
+  msys_host host = fake.Abi();
+};
+
+TEST_F(OpenTest, HostsThatAreTooSmall) {
+  for (const std::uint32_t size :
+       {0u, 4u, 8u, static_cast<std::uint32_t>(offsetof(msys_host, post)),
+        static_cast<std::uint32_t>(offsetof(msys_host, log)),
+        static_cast<std::uint32_t>(offsetof(msys_host, log) + 7)}) {
+    host.struct_size = size;
+    Refused(MSYS_E_ABI, "struct_size is too small");
+  }
+}
+
+TEST_F(OpenTest, OldAndYoungHosts) {
+  struct Young {
+    msys_host host;
+    void* more[8];
+  } young{host, {}};
+  // 1.0's least: what follows log is not there, whatever it holds.
+  young.host.trace = reinterpret_cast<decltype(host.trace)>(1);
+  for (const std::size_t size : {offsetof(msys_host, trace), sizeof(Young)}) {
+    if (size == sizeof(Young)) young.host.trace = nullptr;
+    young.host.struct_size = static_cast<std::uint32_t>(size);
+    msys_plugin* plugin = nullptr;
+    ASSERT_EQ(api.open(&young.host, nullptr, &plugin, nullptr), MSYS_OK);
+    EXPECT_EQ(api.stop(plugin, 0, nullptr), MSYS_OK);
+    EXPECT_EQ(api.close(plugin), MSYS_OK);
+  }
+}
+
+TEST_F(OpenTest, ASizeThatNoStructHas) {
+  host.struct_size = UINT32_MAX;
+  msys_plugin* plugin = nullptr;
+  ASSERT_EQ(api.open(&host, nullptr, &plugin, nullptr), MSYS_OK);
+  EXPECT_EQ(api.stop(plugin, 0, nullptr), MSYS_OK);
+  EXPECT_EQ(api.close(plugin), MSYS_OK);
+}
+
+TEST_F(OpenTest, NullsAndNonsense) {
+  Error error;
+  EXPECT_EQ(api.open(&host, nullptr, nullptr, &error), MSYS_E_ARG);
+  EXPECT_TRUE(Has(error, "out is NULL"));
+  msys_plugin* plugin = nullptr;
+  EXPECT_EQ(api.open(nullptr, nullptr, &plugin, &error), MSYS_E_ARG);
+  EXPECT_TRUE(Has(error, "host is NULL"));
+  const msys_host good = host;
+  host.abi_major = 2;
+  Refused(MSYS_E_ABI, "abi_major");
+  host = good;
+  host.post = nullptr;
+  Refused(MSYS_E_ARG, "post, on_loop and log");
+  host = good;
+  host.on_loop = nullptr;
+  Refused(MSYS_E_ARG, "post, on_loop and log");
+  host = good;
+  host.log = nullptr;
+  Refused(MSYS_E_ARG, "post, on_loop and log");
+  host = good;
+  host.loop_count = 0;
+  Refused(MSYS_E_ARG, "loop_count must be 1 to 1024");
+  host.loop_count = UINT32_MAX;
+  Refused(MSYS_E_ARG, "loop_count must be 1 to 1024");
+}
+
+TEST_F(OpenTest, Configurations) {
+  msys_config config{sizeof(msys_config), 0, nullptr, 0};
+  for (const std::uint32_t size : {0u, 4u, 8u, 15u}) {
+    config.struct_size = size;
+    Refused(MSYS_E_ABI, "msys_config.struct_size", &config);
+  }
+  config.struct_size = sizeof config;
+  for (const std::int32_t returns : {-1, 2, INT32_MAX}) {
+    config.completion_returns = returns;
+    Refused(MSYS_E_ARG, "completion_returns", &config);
+  }
+  // An older host's configuration has no such field.
+  config.struct_size = offsetof(msys_config, completion_returns);
+  msys_plugin* plugin = nullptr;
+  ASSERT_EQ(api.open(&host, &config, &plugin, nullptr), MSYS_OK);
+  EXPECT_EQ(api.stop(plugin, 0, nullptr), MSYS_OK);
+  EXPECT_EQ(api.close(plugin), MSYS_OK);
+}
+
+TEST_F(OpenTest, ErrorsOfAnySize) {
+  host.loop_count = 0;
+  msys_plugin* plugin = nullptr;
+  struct {
+    msys_error error;
+    char after[8];
+  } small{};
+  for (const std::uint32_t size : {0u, 1u, 4u, 5u, 10u, 512u, 600u, UINT32_MAX}) {
+    std::memset(&small, '#', sizeof small);
+    small.error.struct_size = size;
+    EXPECT_EQ(api.open(&host, nullptr, &plugin, &small.error), MSYS_E_ARG);
+    EXPECT_EQ(small.after[0], '#');
+    if (size <= 4) {
+      EXPECT_EQ(small.error.text[0], '#');
+    } else {
+      const std::size_t room = std::min<std::size_t>(size - 4, 508);
+      EXPECT_LT(strnlen(small.error.text, room), room);
+      if (room < 508) {
+        EXPECT_EQ(small.error.text[room], '#');
+      }
+    }
+  }
+}
+
+class CallsTest : public testing::Test {
+ protected:
+  FakeHost fake{2};
+  TestPlugin plugin{api, fake, {{"one", 1}}};
+  TestState state{plugin};
+};
+
+TEST_F(CallsTest, CallsOnAWrongThreadAreRefused) {
+  Error error;
+  msys_callout callout{};
+  callout.struct_size = sizeof callout;
+  callout.prepare = [](void*, lua_State*) { return -1; };
+  callout.finish = [](void*, lua_State*, msys_status, int) {};
+  msys_session* session = nullptr;
+  msys_state* second = nullptr;
+  const auto refused = [&] {
+    EXPECT_EQ(api.run(state.handle, &callout), MSYS_E_THREAD);
+    EXPECT_EQ(api.detach(state.handle, [](void*) {}, nullptr), MSYS_E_THREAD);
+    EXPECT_EQ(api.session_open(state.handle, &session), MSYS_E_THREAD);
+    EXPECT_EQ(session, nullptr);
+    EXPECT_EQ(api.attach(plugin.handle, state.L, 0, "x", &second, &error),
+              MSYS_E_THREAD);
+    EXPECT_EQ(second, nullptr);
+  };
+  refused();                // here
+  fake.On(1, refused);      // another loop
+  std::thread(refused).join();
+  fake.On(0, [&] {
+    EXPECT_EQ(api.stop(plugin.handle, 0, &error), MSYS_E_THREAD);
+    EXPECT_EQ(api.close(plugin.handle), MSYS_E_THREAD);
+    const msys_config none{sizeof(msys_config), 0, nullptr, 0};
+    EXPECT_EQ(api.configure(plugin.handle, &none, &error), MSYS_E_THREAD);
+  });
+  EXPECT_EQ(state.Run("return 'unharmed'").text(), "OK unharmed");
+}
+
+TEST_F(CallsTest, ASessionClosedOnAWrongThreadStaysOpenAndIsLogged) {
+  msys_session* session = state.OpenSession();
+  api.session_close(session);
+  EXPECT_EQ(fake.Logged({"session_close", "not called on its loop"}), 1u);
+  EXPECT_EQ(state.Run("_TLS.x = 1 return _TLS.x", session).text(), "OK 1");
+  state.CloseSession(session);
+  api.session_close(nullptr);
+}
+
+TEST_F(CallsTest, Cancel) {
+  auto running = state.Start(
+      "while true do msys.runInPool('one', function() end) end");
+  EXPECT_EQ(running->CancelHere(), MSYS_E_THREAD);
+  fake.On(1, [&] { EXPECT_EQ(running->CancelHere(), MSYS_E_THREAD); });
+  EXPECT_FALSE(running->done());
+  EXPECT_EQ(running->Cancel(), MSYS_OK);
+  EXPECT_EQ(running->Wait().text(), "CANCELLED");
+  EXPECT_EQ(running->Cancel(), MSYS_E_NOT_FOUND);
+  EXPECT_EQ(api.cancel(nullptr), MSYS_E_ARG);
+}
+
+TEST_F(CallsTest, AttachTwice) {
+  fake.On(0, [&] {
+    Error error;
+    msys_state* second = reinterpret_cast<msys_state*>(1);
+    EXPECT_EQ(api.attach(plugin.handle, state.L, 0, "again", &second, &error),
+              MSYS_E_LUA);
+    EXPECT_EQ(second, nullptr);
+    EXPECT_TRUE(Has(error, "attached already, as test")) << error.text;
+  });
+  EXPECT_EQ(state.Run("return 1").text(), "OK 1");
+}
+
+TEST_F(CallsTest, AttachMisuse) {
+  fake.On(0, [&] {
+    Error error;
+    msys_state* out = nullptr;
+    lua_State* L = luaL_newstate();
+    EXPECT_EQ(api.attach(plugin.handle, L, 0, "x", nullptr, &error), MSYS_E_ARG);
+    EXPECT_EQ(api.attach(plugin.handle, nullptr, 0, "x", &out, &error), MSYS_E_ARG);
+    EXPECT_EQ(api.attach(nullptr, L, 0, "x", &out, &error), MSYS_E_ARG);
+    EXPECT_EQ(api.attach(plugin.handle, L, 2, "x", &out, &error), MSYS_E_ARG);
+    EXPECT_EQ(api.attach(plugin.handle, L, UINT32_MAX, "x", &out, &error),
+              MSYS_E_ARG);
+    EXPECT_TRUE(Has(error, "no loop of that number"));
+    lua_close(L);
+  });
+}
+
+TEST_F(CallsTest, StatesWithoutLibraries) {
+  FakeHost other;
+  lua_State* L = nullptr;
+  fake.On(0, [&] {
+    L = luaL_newstate();  // no libraries: no coroutine, no package
+    msys_state* out = nullptr;
+    Error error;
+    ASSERT_EQ(api.attach(plugin.handle, L, 0, nullptr, &out, &error), MSYS_OK)
+        << error.text;
+    EXPECT_EQ(lua_getglobal(L, "msys"), LUA_TTABLE);
+    EXPECT_EQ(lua_getfield(L, -1, "core"), LUA_TTABLE);
+    EXPECT_EQ(lua_getglobal(L, "coroutine"), LUA_TNIL);
+    lua_settop(L, 0);
+    ASSERT_EQ(api.detach(out, [](void*) {}, nullptr), MSYS_OK);
+    lua_close(L);
+  });
+}
+
+TEST_F(CallsTest, RunMisuse) {
+  msys_callout callout{};
+  callout.struct_size = sizeof callout;
+  callout.prepare = [](void*, lua_State*) { return -1; };
+  callout.finish = [](void*, lua_State*, msys_status, int) { FAIL(); };
+  TestState elsewhere(plugin, 1);
+  msys_session* foreign = elsewhere.OpenSession();
+  fake.On(0, [&] {
+    EXPECT_EQ(api.run(nullptr, &callout), MSYS_E_ARG);
+    EXPECT_EQ(api.run(state.handle, nullptr), MSYS_E_ARG);
+    for (const std::uint32_t size : {0u, 8u, 48u}) {
+      callout.struct_size = size;
+      EXPECT_EQ(api.run(state.handle, &callout), MSYS_E_ABI);
+    }
+    callout.struct_size = sizeof callout;
+    callout.flags = 1;
+    EXPECT_EQ(api.run(state.handle, &callout), MSYS_E_ARG);
+    callout.flags = 0;
+    callout.session = foreign;
+    EXPECT_EQ(api.run(state.handle, &callout), MSYS_E_ARG);
+    callout.session = nullptr;
+    auto prepare = std::exchange(callout.prepare, nullptr);
+    EXPECT_EQ(api.run(state.handle, &callout), MSYS_E_ARG);
+    callout.prepare = prepare;
+    callout.finish = nullptr;
+    EXPECT_EQ(api.run(state.handle, &callout), MSYS_E_ARG);
+    EXPECT_EQ(api.detach(nullptr, [](void*) {}, nullptr), MSYS_E_ARG);
+    EXPECT_EQ(api.detach(state.handle, nullptr, nullptr), MSYS_E_ARG);
+    EXPECT_EQ(api.session_open(state.handle, nullptr), MSYS_E_ARG);
+  });
+  elsewhere.CloseSession(foreign);
+}
+
+TEST_F(CallsTest, PrepareThatMiscounts) {
+  static msys_status seen = MSYS_OK;
+  for (const int said : {-1, 0, 5, 1000}) {
+    std::promise<void> finished;
+    msys_callout callout{};
+    callout.struct_size = sizeof callout;
+    callout.name = "miscounted";
+    static int arguments;
+    arguments = said;
+    callout.ctx = &finished;
+    callout.prepare = [](void*, lua_State* L) {
+      lua_getglobal(L, "print");
+      lua_pushnil(L);  // one
+      return arguments;
+    };
+    callout.finish = [](void* ctx, lua_State*, msys_status status, int) {
+      seen = status;
+      static_cast<std::promise<void>*>(ctx)->set_value();
+    };
+    fake.On(0, [&] { EXPECT_EQ(api.run(state.handle, &callout), MSYS_OK); });
+    finished.get_future().wait();
+    EXPECT_EQ(seen, said < 0 ? MSYS_E_NOT_FOUND : MSYS_E_LUA);
+  }
+}
+
+TEST_F(CallsTest, StatisticsOfAnySize) {
+  msys_pool_stats stats{};
+  EXPECT_EQ(api.pool_stats(plugin.handle, 0, nullptr), MSYS_E_ARG);
+  EXPECT_EQ(api.pool_stats(nullptr, 0, &stats), MSYS_E_ARG);
+  for (const std::uint32_t size : {0u, 4u, 100u}) {
+    stats.struct_size = size;
+    EXPECT_EQ(api.pool_stats(plugin.handle, 0, &stats), MSYS_E_ABI);
+  }
+  stats.struct_size = UINT32_MAX;
+  EXPECT_EQ(api.pool_stats(plugin.handle, 0, &stats), MSYS_OK);
+  EXPECT_EQ(stats.struct_size, sizeof stats);
+  EXPECT_EQ(api.pool_stats(plugin.handle, 9, &stats), MSYS_E_NOT_FOUND);
+  EXPECT_EQ(api.pool_stats(plugin.handle, UINT32_MAX, &stats), MSYS_E_NOT_FOUND);
+  EXPECT_EQ(api.pool_count(plugin.handle), 9u);
+  EXPECT_EQ(api.pool_count(nullptr), 0u);
+  msys_worker worker{};
+  EXPECT_EQ(api.current_worker(&worker), MSYS_E_ARG);
+  EXPECT_EQ(api.current_worker(nullptr), MSYS_E_ARG);
+  worker.struct_size = sizeof worker;
+  EXPECT_EQ(api.current_worker(&worker), MSYS_E_NOT_FOUND);
+  EXPECT_EQ(api.histogram_quantile_ns(nullptr, 0.5), 0u);
+}
+
+TEST_F(CallsTest, LuaOutsideOfACallout) {
+  std::string message;
+  fake.On(0, [&] {
+    // A policy being loaded.
+    ASSERT_NE(luaL_dostring(state.L, "msys.runInPool('CPU', print)"), LUA_OK);
+    message = lua_tostring(state.L, -1);
+    lua_pop(state.L, 1);
+  });
+  EXPECT_NE(message.find("runInPool: no callout or closure is running; the mail "
+                         "server must run policies by callouts"),
+            std::string::npos)
+      << message;
+}
+
+TEST_F(CallsTest, AnotherClose) {
+  EXPECT_EQ(api.close(plugin.handle), MSYS_E_BUSY) << "stop() first";
+  EXPECT_EQ(api.close(nullptr), MSYS_OK);
+  EXPECT_EQ(api.stop(nullptr, 0, nullptr), MSYS_E_ARG);
+  EXPECT_EQ(api.configure(nullptr, nullptr, nullptr), MSYS_E_ARG);
+}
+
+TEST_F(CallsTest, AForkWithThreadsRunningSaysSo) {
+  EXPECT_EQ(state.Run("return msys.runInPool('CPU', function() end)").text(),
+            "OK true");
+  fake.On(0, [&] {
+    const pid_t child = fork();
+    if (child == 0) {
+      lua_State* L = luaL_newstate();
+      msys_state* out = nullptr;
+      msys_callout callout{};
+      callout.struct_size = sizeof callout;
+      callout.prepare = [](void*, lua_State*) { return -1; };
+      callout.finish = [](void*, lua_State*, msys_status, int) {};
+      const bool ok =
+          api.attach(plugin.handle, L, 0, "x", &out, nullptr) == MSYS_E_FORK &&
+          api.run(state.handle, &callout) == MSYS_E_FORK &&
+          luaL_dostring(state.L, "msys.runInPool('CPU', print)") != LUA_OK &&
+          std::strstr(lua_tostring(state.L, -1), "forked") != nullptr;
+      _exit(ok ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+  });
+}
+
+}  // namespace
+}  // namespace msys::test

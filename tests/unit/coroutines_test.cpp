@@ -1,0 +1,91 @@
+#include "coroutines.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+namespace msys {
+namespace {
+
+class CoroutinesTest : public testing::Test {
+ protected:
+  CoroutinesTest() {
+    anchors.Open(L.get());
+    aux = lua_newthread(L.get());
+  }
+
+  std::unique_ptr<lua_State, void (*)(lua_State*)> L{luaL_newstate(), lua_close};
+  Anchors anchors;
+  Coroutines coroutines{anchors};
+  lua_State* aux = nullptr;
+};
+
+TEST_F(CoroutinesTest, AFinishedOneIsUsedAgain) {
+  const Coroutine a = coroutines.Take(aux);
+  ASSERT_NE(a.L, nullptr);
+  lua_pushinteger(a.L, 1);
+  coroutines.Return(a, /*reuse=*/true);
+  const Coroutine b = coroutines.Take(aux);
+  EXPECT_EQ(b.L, a.L);
+  EXPECT_EQ(lua_gettop(b.L), 0);
+}
+
+TEST_F(CoroutinesTest, OneThatAScriptMayHaveKeptIsNot) {
+  const Coroutine a = coroutines.Take(aux);
+  lua_pushthread(a.L);
+  lua_xmove(a.L, L.get(), 1);  // the script keeps it
+  coroutines.Return(a, /*reuse=*/false);
+  EXPECT_NE(coroutines.Take(aux).L, a.L);
+}
+
+TEST_F(CoroutinesTest, OneWithAHookIsNot) {
+  const Coroutine a = coroutines.Take(aux);
+  lua_pushthread(a.L);
+  lua_xmove(a.L, L.get(), 1);
+  lua_sethook(a.L, [](lua_State*, lua_Debug*) {}, LUA_MASKCOUNT, 1000);
+  coroutines.Return(a, /*reuse=*/true);
+  EXPECT_NE(coroutines.Take(aux).L, a.L);
+}
+
+TEST_F(CoroutinesTest, TheyAreAnchoredWhileTheyAreOut) {
+  std::vector<Coroutine> all;
+  for (int i = 0; i < 2000; ++i) all.push_back(coroutines.Take(aux));
+  lua_gc(L.get(), LUA_GCCOLLECT);
+  for (const Coroutine& co : all) {
+    EXPECT_EQ(lua_status(co.L), LUA_OK);
+    lua_pushinteger(co.L, 1);
+    lua_pop(co.L, 1);
+  }
+  for (const Coroutine& co : all) coroutines.Return(co, true);
+  lua_gc(L.get(), LUA_GCCOLLECT);
+}
+
+void* Refuse(void* ud, void* block, std::size_t, std::size_t size) {
+  if (size == 0) {
+    std::free(block);
+    return nullptr;
+  }
+  if (*static_cast<bool*>(ud)) return nullptr;
+  return std::realloc(block, size);
+}
+
+TEST_F(CoroutinesTest, WithoutMemoryThereIsNoneAndNoError) {
+  bool refuse = false;
+  lua_State* poor = lua_newstate(&Refuse, &refuse);
+  {
+    Anchors own;
+    own.Open(poor);
+    Coroutines none{own};
+    lua_State* spare = lua_newthread(poor);
+    lua_checkstack(spare, 16);
+    refuse = true;
+    EXPECT_EQ(none.Take(spare).L, nullptr);
+    refuse = false;
+    EXPECT_EQ(lua_gettop(spare), 0);
+    EXPECT_NE(none.Take(spare).L, nullptr);
+  }
+  lua_close(poor);
+}
+
+}  // namespace
+}  // namespace msys

@@ -1,0 +1,301 @@
+#include "pool.h"
+
+#include <gtest/gtest.h>
+#include <oneapi/tbb/global_control.h>
+#include <pthread.h>
+
+#include <csignal>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <set>
+
+#include "fake_host.h"
+#include "gate.h"
+#include "pool_set.h"
+#include "turn.h"
+
+namespace msys {
+namespace {
+
+using test::FakeHost;
+using test::Gate;
+
+// A state whose jobs are functions.
+class FakeState final : public LaneRunner {
+ public:
+  FakeState(Pool& pool, Loop& home) : lane_(turn_, pool, *this, home) {}
+
+  void Submit(std::function<void()> f, std::uint64_t order = 0) {
+    auto* job = new Job{std::move(f), {}};
+    job->work.owner = job;
+    job->work.order = order;
+    if (lane_.Push(&job->work)) turn_.Submit(lane_);
+  }
+  void RunLane(Lane& lane, Worker* self) override {
+    Work* work = nullptr;
+    lane.ForEach([&](Work* w) { if (work == nullptr) work = w; });
+    if (work != nullptr && lane.Remove(work)) {
+      const std::unique_ptr<Job> job(&Work::OwnerOf<Job>(work));
+      job->f();
+    }
+    if (lane.Settle()) turn_.Ready(lane);
+    turn_.Release(self);
+  }
+
+ private:
+  struct Job {
+    std::function<void()> f;
+    Work work;
+  };
+  Turn turn_;
+  PoolLane lane_;
+};
+
+class PoolTest : public testing::Test {
+ protected:
+  ~PoolTest() override {
+    for (auto& pool : pools_) AwaitRest(*pool);
+    states_.clear();
+  }
+  Pool& NewPool(std::uint32_t concurrency, std::uint32_t backlog = 0) {
+    pools_.push_back(std::make_unique<Pool>(host_, "IO", 1,
+                                            Pool::Limits{concurrency, backlog, 0}));
+    return *pools_.back();
+  }
+  FakeState& NewState(Pool& pool) {
+    states_.push_back(std::make_unique<FakeState>(pool, home_));
+    return *states_.back();
+  }
+  static void AwaitRest(Pool& pool) {
+    while (!pool.AtRest()) std::this_thread::yield();
+  }
+
+  FakeHost fake_;
+  Host host_{fake_.Abi()};
+  Loop home_{host_, 0};
+  tbb::global_control threads_{tbb::global_control::max_allowed_parallelism, 64};
+  std::vector<std::unique_ptr<Pool>> pools_;
+  std::vector<std::unique_ptr<FakeState>> states_;
+};
+
+TEST_F(PoolTest, TenThousandJobsOfOneStateStartInOrder) {
+  Pool& pool = NewPool(1);
+  FakeState& state = NewState(pool);
+  std::vector<int> order;
+  Gate done;
+  for (int i = 0; i < 10'000; ++i) {
+    state.Submit([&, i] { order.push_back(i); });
+  }
+  state.Submit([&] { done.Pass(); });
+  done.AwaitArrivals();
+  done.Open();
+  ASSERT_EQ(order.size(), 10'000u);
+  for (int i = 0; i < 10'000; ++i) ASSERT_EQ(order[i], i);
+}
+
+TEST_F(PoolTest, TenThousandJobsOfTenThousandStatesStartInOrder) {
+  Pool& pool = NewPool(1);
+  Gate hold, done;
+  NewState(pool).Submit([&] { hold.Pass(); });
+  hold.AwaitArrivals();
+  std::vector<int> order;
+  for (int i = 0; i < 10'000; ++i) {
+    NewState(pool).Submit([&, i] { order.push_back(i); },
+                          static_cast<std::uint64_t>(i) + 1);
+  }
+  NewState(pool).Submit([&] { done.Pass(); }, 10'001);
+  hold.Open();
+  done.AwaitArrivals();
+  done.Open();
+  ASSERT_EQ(order.size(), 10'000u);
+  for (int i = 0; i < 10'000; ++i) ASSERT_EQ(order[i], i);
+}
+
+TEST_F(PoolTest, NoMoreThreadsThanItsConcurrency) {
+  Pool& pool = NewPool(3);
+  std::atomic<int> inside{0}, most{0}, runs{0};
+  Gate first_three;
+  for (int i = 0; i < 100; ++i) {
+    NewState(pool).Submit([&, i] {
+      const int now = ++inside;
+      int seen = most;
+      while (seen < now && !most.compare_exchange_weak(seen, now)) {}
+      if (i < 3) first_three.Pass();
+      --inside;
+      ++runs;
+    });
+  }
+  first_three.AwaitArrivals(3);  // so many it does have
+  first_three.Open();
+  while (runs < 100) std::this_thread::yield();
+  EXPECT_EQ(most, 3);
+}
+
+TEST_F(PoolTest, ConcurrencyUpWithJobsInFlight) {
+  Pool& pool = NewPool(1);
+  Gate gate;
+  std::atomic<int> runs{0};
+  for (int i = 0; i < 5; ++i) {
+    NewState(pool).Submit([&] { gate.Pass(); ++runs; });
+  }
+  gate.AwaitArrivals(1);
+  EXPECT_EQ(gate.arrived(), 1);
+  pool.SetConcurrency(5);
+  gate.AwaitArrivals(5);  // the waiting ones got threads at once
+  gate.Open();
+  while (runs < 5) std::this_thread::yield();
+}
+
+TEST_F(PoolTest, ConcurrencyDownWithJobsInFlight) {
+  Pool& pool = NewPool(4);
+  Gate four;
+  std::atomic<int> inside{0}, runs{0}, most{0};
+  for (int i = 0; i < 4; ++i) NewState(pool).Submit([&] { four.Pass(); });
+  four.AwaitArrivals(4);
+  pool.SetConcurrency(1);
+  for (int i = 0; i < 100; ++i) {
+    NewState(pool).Submit([&] {
+      const int now = ++inside;
+      int seen = most;
+      while (seen < now && !most.compare_exchange_weak(seen, now)) {}
+      --inside;
+      ++runs;
+    });
+  }
+  EXPECT_EQ(runs, 0) << "the four still have their threads";
+  four.Open();
+  while (runs < 100) std::this_thread::yield();
+  EXPECT_EQ(most, 1);
+}
+
+TEST_F(PoolTest, ConcurrencyUpAndDownLosesAndRepeatsNothing) {
+  Pool& pool = NewPool(2);
+  constexpr int kStates = 20, kJobs = 500;
+  std::vector<std::vector<int>> seen(kStates);
+  std::atomic<int> runs{0};
+  for (int s = 0; s < kStates; ++s) NewState(pool);
+  std::jthread changes([&](const std::stop_token& stop) {
+    const std::uint32_t values[] = {1, 7, 0, 3, 0, 5, 2};
+    for (unsigned i = 0; !stop.stop_requested(); ++i) {
+      pool.SetConcurrency(values[i % std::size(values)]);
+      std::this_thread::yield();
+    }
+  });
+  for (int j = 0; j < kJobs; ++j) {
+    for (int s = 0; s < kStates; ++s) {
+      states_[s]->Submit([&, s, j] {
+        seen[s].push_back(j);  // only one thread at a time is in a state
+        ++runs;
+      });
+    }
+  }
+  while (runs < kStates * kJobs) std::this_thread::yield();
+  changes.request_stop();
+  changes.join();
+  for (const auto& jobs : seen) {
+    ASSERT_EQ(jobs.size(), std::size_t{kJobs});
+    for (int j = 0; j < kJobs; ++j) ASSERT_EQ(jobs[j], j);
+  }
+  fake_.On(0, [] {});
+}
+
+TEST_F(PoolTest, ConcurrencyZeroRunsOnTheHomeLoop) {
+  Pool& pool = NewPool(0);
+  std::atomic<int> loop{-2};
+  NewState(pool).Submit([&] { loop = FakeHost::CurrentLoop(); });
+  while (loop == -2) std::this_thread::yield();
+  EXPECT_EQ(loop, 0);
+  fake_.On(0, [] {});
+}
+
+TEST_F(PoolTest, WorkersBearTheirNameAndTakeNoAsynchronousSignals) {
+  Pool& pool = NewPool(3);
+  Gate gate;
+  std::mutex mu;
+  std::set<std::string> names;
+  std::vector<std::string> wrong;
+  for (int i = 0; i < 3; ++i) {
+    NewState(pool).Submit([&] {
+      char name[16] = "";
+      pthread_getname_np(pthread_self(), name, sizeof name);
+      sigset_t blocked;
+      pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+      {
+        const std::lock_guard lock(mu);
+        names.insert(name);
+        for (int s : {SIGTERM, SIGHUP, SIGINT, SIGCHLD, SIGALRM, SIGUSR1, SIGPIPE,
+                      SIGPROF, SIGRTMIN, SIGRTMAX}) {
+          if (!sigismember(&blocked, s)) wrong.push_back(strsignal(s));
+        }
+        for (int s : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+          if (sigismember(&blocked, s)) wrong.push_back(strsignal(s));
+        }
+        EXPECT_EQ(Worker::current()->pool, &pool);
+        EXPECT_EQ(name, "IO/" + std::to_string(Worker::current()->number));
+      }
+      gate.Pass();
+    });
+  }
+  gate.AwaitArrivals(3);
+  gate.Open();
+  const std::lock_guard lock(mu);
+  EXPECT_EQ(names, (std::set<std::string>{"IO/1", "IO/2", "IO/3"}));
+  EXPECT_TRUE(wrong.empty()) << wrong.front();
+}
+
+TEST_F(PoolTest, APoolThatNobodyUsesCostsNoThread) {
+  const auto threads = [] {
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return std::distance(begin(tasks), end(tasks));
+  };
+  fake_.On(0, [] {});
+  const auto before = threads();
+  PoolSet set(host_);
+  std::string error;
+  ASSERT_TRUE(set.Configure(nullptr, error)) << error;
+  set.ClaimThreads();
+  NewPool(50);
+  EXPECT_EQ(threads(), before);
+}
+
+struct Waiting {
+  Admission admission;  // first: granted() gets its address
+  std::vector<int>* order;
+  int number;
+
+  static void Granted(Admission* admission) {
+    auto* self = reinterpret_cast<Waiting*>(admission);
+    self->order->push_back(self->number);
+  }
+};
+
+TEST_F(PoolTest, BacklogAdmitsInOrderOfArrival) {
+  Pool& pool = NewPool(1, 2);
+  std::vector<int> order;
+  Waiting w[4];
+  for (int i = 0; i < 4; ++i) w[i] = {{&Waiting::Granted, nullptr}, &order, i};
+  EXPECT_TRUE(pool.AdmitNow());
+  EXPECT_TRUE(pool.Admit(w[0].admission));
+  EXPECT_FALSE(pool.AdmitNow());
+  for (int i = 1; i < 4; ++i) EXPECT_FALSE(pool.Admit(w[i].admission));
+  EXPECT_TRUE(pool.CancelAdmission(w[2].admission));
+  EXPECT_FALSE(pool.CancelAdmission(w[2].admission));
+  pool.Unadmit();
+  EXPECT_FALSE(pool.CancelAdmission(w[1].admission)) << "granted already";
+  EXPECT_FALSE(pool.AdmitNow()) << "jumped the queue";
+  pool.Unadmit();
+  EXPECT_EQ(order, (std::vector<int>{1, 3}));
+  pool.Unadmit();
+  pool.Unadmit();
+  EXPECT_TRUE(pool.AdmitNow());
+  pool.Unadmit();
+}
+
+TEST_F(PoolTest, NoBacklogIsNoLimit) {
+  Pool& pool = NewPool(1);
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(pool.AdmitNow());
+}
+
+}  // namespace
+}  // namespace msys
