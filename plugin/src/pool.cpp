@@ -84,12 +84,17 @@ void Pool::RunOnHomeLoop(Lane& lane) {
   static_cast<PoolLane&>(lane).home.Wake(lane, nullptr);
 }
 
-WorkerSlot* Pool::TakeSlot() {
-  for (const auto& slot : slots_) {
-    if (slot->busy) continue;
-    slot->busy = true;
-    return slot.get();
+WorkerSlot* Pool::TakeFree(std::size_t first_few) {
+  for (std::size_t i = 0; i < std::min(first_few, slots_.size()); ++i) {
+    if (slots_[i]->busy) continue;
+    slots_[i]->busy = true;
+    return slots_[i].get();
   }
+  return nullptr;
+}
+
+WorkerSlot* Pool::TakeSlot() {
+  if (WorkerSlot* slot = TakeFree(slots_.size())) return slot;
   try {
     slots_.reserve(slots_.size() + 1);
     slots_.push_back(std::make_unique<WorkerSlot>(
@@ -145,8 +150,9 @@ Lane* Pool::NextLane(Worker& self, WorkerSlot& slot) {
       MutexLock lock(mu_);
       const bool enough = active_ <= concurrency_;
       const bool above = static_cast<std::uint32_t>(self.number) > concurrency_;
-      if (enough && !ready_.empty() && (!above || (heir = TakeSlot()) == nullptr)) {
-        return ready_.PopFront();
+      if (enough && !ready_.empty()) {
+        if (above) heir = TakeFree(concurrency_);
+        if (heir == nullptr) return ready_.PopFront();
       }
       if (heir == nullptr) {
         slot.busy = false;

@@ -140,7 +140,9 @@ class Pool final : public Executor {
 
   void Register(PoolLane& lane) EXCLUDES(mu_);
   void Unregister(PoolLane& lane) EXCLUDES(mu_);
-  // A free slot, made if need be; null when memory or threads are missing.
+  // The free slot with the smallest number; null: none of the first few is free.
+  WorkerSlot* TakeFree(std::size_t first_few) REQUIRES(mu_);
+  // The same of all, made if need be; null when memory or threads are missing.
   WorkerSlot* TakeSlot() REQUIRES(mu_);
   // Sends a thread for the lane.  False: it could not be sent.
   bool Send(WorkerSlot& slot, Lane& lane);
