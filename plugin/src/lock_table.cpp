@@ -17,10 +17,8 @@ void OnGranted(Work* work) {
 
 }  // namespace
 
-LockWait::LockWait(LockTable& t, Script& s, lua_State* caller, const Site& where)
-    : table(t), site(where) {
-  script = &s;
-  L = caller;
+LockWait::LockWait(LockTable& t, Script& s, const Site& where)
+    : table(t), waiter(s), site(where) {
   work.run = &OnGranted;
   work.owner = this;
   work.order = s.resume.order;
@@ -99,13 +97,13 @@ void LockTable::HandOver(NamedLock& lock, State& from) {
   lock.first = wait->next;
   if (lock.first == nullptr) lock.last = nullptr;
   wait->granted = true;
-  lock.holder = wait->script;
+  lock.holder = &wait->waiter;
   lock.site = wait->site;
-  State& to = wait->script->state;
+  State& to = wait->waiter.state;
   if (&to == &from) {
-    to.Queue(*wait->script->lane, wait->work);
+    to.Queue(*wait->waiter.lane, wait->work);
   } else {
-    to.PostToLane(*wait->script->lane, wait->work);
+    to.PostToLane(*wait->waiter.lane, wait->work);
   }
 }
 

@@ -31,11 +31,13 @@ struct NamedLock;
 
 // A script in msys.lock(); in a userdata at index 2 of the C function.
 struct LockWait final : Wait {
-  LockWait(LockTable& t, Script& s, lua_State* caller, const Site& where);
+  LockWait(LockTable& t, Script& s, const Site& where);
   void Abandon() override;
   void Cancel(const char* why) override;
 
   LockTable& table;
+  // As Wait::script, which is only set when others may see the wait already.
+  Script& waiter;
   const Site site;
   Work work;  // it has the lock
   NamedLock* lock = nullptr;

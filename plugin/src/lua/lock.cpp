@@ -64,7 +64,7 @@ int l_lock(lua_State* L) {
   CheckCanSuspend(L, state, kLock, "call it elsewhere");
   lua_settop(L, 1);
   auto* wait = new (lua_newuserdatauv(L, sizeof(LockWait), 0))
-      LockWait(locks, script, L, here);
+      LockWait(locks, script, here);
   // It may have become free; and allocating may have run a finaliser.
   site = here;
   switch (locks.Take(name, script, site, wait)) {

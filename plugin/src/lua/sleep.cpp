@@ -19,12 +19,10 @@ constexpr int kKept = 2;
 
 // A script that sleeps without a thread; in a userdata.
 struct SleepWait final : Wait, Timer::Entry {
-  SleepWait(Script& s, lua_State* caller, std::uint64_t until_ns) {
-    script = &s;
-    L = caller;
-    work.run = &OnAwake;
-    work.owner = this;
-    work.order = s.resume.order;
+  SleepWait(Script& s, std::uint64_t until_ns) : sleeper_(s) {
+    work_.run = &OnAwake;
+    work_.owner = this;
+    work_.order = s.resume.order;
     fire = &OnFire;
     deadline_ns = until_ns;
   }
@@ -40,19 +38,21 @@ struct SleepWait final : Wait, Timer::Entry {
   // The holder of the turn: when the timer has fired, the work is in the lane.
   void Withdraw() {
     if (!script->state.engine.timer().Cancel(*this)) {
-      script->lane->Remove(&work);
+      script->lane->Remove(&work_);
     }
   }
   // On the timer's thread.
   static void OnFire(Timer::Entry* entry) {
     auto& self = *static_cast<SleepWait*>(entry);
-    self.script->state.PostToLane(*self.script->lane, self.work);
+    self.sleeper_.state.PostToLane(*self.sleeper_.lane, self.work_);
   }
   static void OnAwake(Work* work) {
     WakeScript(*Work::OwnerOf<SleepWait>(work).script);
   }
 
-  Work work;
+  // As Wait::script, which is only set when the timer may have fired already.
+  Script& sleeper_;
+  Work work_;
 };
 // Lua frees it without running a destructor.
 static_assert(std::is_trivially_destructible_v<SleepWait>);
@@ -92,7 +92,7 @@ int l_sleep(lua_State* L) {
   CheckCanSuspend(L, state, kName, "call it elsewhere");
   lua_settop(L, 1);
   auto* wait = new (lua_newuserdatauv(L, sizeof(SleepWait), 0))
-      SleepWait(*slice.script, L, until);
+      SleepWait(*slice.script, until);
   MarkSuspended(L);                           // mark wait
   char error[64];
   if (!state.engine.timer().Arm(*wait, error)) {
