@@ -1,0 +1,197 @@
+// operator new fails the n-th request made inside the plugin, n rising until a
+// form of the call gets by.  The machinery of the test, which runs on the same
+// threads, is not affected: it marks itself.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "exempt.h"
+#include "fake_host.h"
+#include "test_plugin.h"
+
+namespace {
+
+using msys::test::exempt;
+
+std::atomic<long> requests_left{-1};  // negative: all succeed
+std::atomic<bool> has_failed{false};
+
+// Armed only while the plugin runs; the test's thread waits or is exempt.
+bool MayAllocate() {
+  if (exempt > 0 || requests_left < 0) return true;
+  if (requests_left-- != 0) return true;
+  has_failed = true;
+  requests_left = -1;
+  return false;
+}
+
+void* Allocate(std::size_t size) {
+  return MayAllocate() ? std::malloc(size == 0 ? 1 : size) : nullptr;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  if (void* p = Allocate(size)) return p;
+  throw std::bad_alloc();
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return Allocate(size);
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+
+namespace msys::test {
+namespace {
+
+// The fake host's callbacks, exempt; tasks run as the plugin's.
+struct Shield {
+  msys_host inner;
+  static void Post(void* ctx, std::uint32_t loop, msys_task* task) {
+    const Exempt guard;
+    auto& self = *static_cast<Shield*>(ctx);
+    self.inner.post(self.inner.ctx, loop, task);
+  }
+  static int OnLoop(void* ctx, std::uint32_t loop) {
+    auto& self = *static_cast<Shield*>(ctx);
+    return self.inner.on_loop(self.inner.ctx, loop);
+  }
+  static void Log(void* ctx, std::int32_t level, const char* component,
+                  const char* text) {
+    const Exempt guard;
+    auto& self = *static_cast<Shield*>(ctx);
+    self.inner.log(self.inner.ctx, level, component, text);
+  }
+};
+
+class CxxMemoryTest : public testing::Test {
+ protected:
+  CxxMemoryTest() {
+    shield_.inner = host_.Abi();
+    msys_host abi = shield_.inner;
+    abi.ctx = &shield_;
+    abi.post = &Shield::Post;
+    abi.on_loop = &Shield::OnLoop;
+    abi.log = &Shield::Log;
+    EXPECT_EQ(api_.open(&abi, nullptr, &plugin_, nullptr), MSYS_OK);
+  }
+
+  std::string Run(const char* source) {
+    return ExemptCall::Run(api_, host_, state_, source);
+  }
+
+  void Arm(long n) {
+    has_failed = false;
+    requests_left = n;
+  }
+  bool Disarm() {
+    requests_left = -1;
+    return has_failed;
+  }
+
+  FakeHost host_;
+  const msys_api& api_ = *msys_plugin_entry(MSYS_ABI_MAJOR);
+  Shield shield_{};
+  msys_plugin* plugin_ = nullptr;
+  msys_state* state_ = nullptr;
+};
+
+// Memory fails on the loop's side here: open, attach, run, submit.  What a
+// worker needs is allocated by then or asked for without an exception.
+TEST_F(CxxMemoryTest, EveryFailureIsAStatusOrAnErrorAndTheNextCallWorks) {
+  lua_State* L = nullptr;
+  host_.On(0, [&] { L = luaL_newstate(); });
+  long n = 0;
+  for (;; ++n) {
+    ASSERT_LT(n, 2000);
+    msys_status status = MSYS_OK;
+    Arm(n);
+    const Exempt waiting;
+    host_.On(0, [&] {
+      const Exempt libraries;
+      luaL_openlibs(L);
+      const NotExempt guard;
+      status = api_.attach(plugin_, L, 0, "memory", &state_, nullptr);
+    });
+    const bool failed = Disarm();
+    if (status == MSYS_OK) break;
+    ASSERT_TRUE(failed);
+    ASSERT_EQ(status, MSYS_E_NOMEM);
+    ASSERT_EQ(state_, nullptr);
+  }
+  EXPECT_GT(n, 0);
+
+  constexpr const char* kForms[] = {
+      "return msys.runInPool('CPU', function() return 1 end)",
+      "local _, job = msys.runInPool('IO', function() return 1 end, "
+      "function() end) return job:wait()",
+      "msys.runInPool('SpoolIn', function() end, true) "
+      "return msys.runInPool('SpoolIn', function() return 1 end)",
+  };
+  for (const char* form : kForms) {
+    for (n = 0;; ++n) {
+      ASSERT_LT(n, 2000) << form;
+      Arm(n);
+      const Exempt waiting;
+      const std::string result = Run(form);
+      const bool failed = Disarm();
+      ASSERT_EQ(Run(form), "0 true 1") << form << ": after request " << n;
+      if (!failed) {
+        EXPECT_EQ(result, "0 true 1");
+        break;
+      }
+    }
+  }
+  for (std::uint32_t i = 0; i < api_.pool_count(plugin_); ++i) {
+    msys_pool_stats s{};
+    s.struct_size = sizeof s;
+    ASSERT_EQ(api_.pool_stats(plugin_, i, &s), MSYS_OK);
+    EXPECT_EQ(s.queued + s.running + s.suspended, 0u) << s.name;
+    EXPECT_EQ(s.submitted, s.done + s.failed + s.cancelled + s.refused);
+  }
+
+  std::promise<void> gone;
+  host_.On(0, [&] {
+    api_.detach(
+        state_,
+        [](void* p) { static_cast<std::promise<void>*>(p)->set_value(); }, &gone);
+  });
+  gone.get_future().wait();
+  host_.On(0, [&] { lua_close(L); });
+  EXPECT_EQ(api_.stop(plugin_, 1000, nullptr), MSYS_OK);
+  EXPECT_EQ(api_.close(plugin_), MSYS_OK);
+}
+
+TEST_F(CxxMemoryTest, OpenFailsCleanly) {
+  const msys_host host = host_.Abi();
+  long n = 0;
+  for (;; ++n) {
+    ASSERT_LT(n, 2000);
+    msys_plugin* plugin = nullptr;
+    msys_status status = MSYS_OK;
+    Arm(n);
+    {
+      const NotExempt guard;
+      status = api_.open(&host, nullptr, &plugin, nullptr);
+    }
+    const bool failed = Disarm();
+    if (status == MSYS_OK) {
+      EXPECT_EQ(api_.stop(plugin, 0, nullptr), MSYS_OK);
+      EXPECT_EQ(api_.close(plugin), MSYS_OK);
+      break;
+    }
+    ASSERT_TRUE(failed);
+    ASSERT_EQ(status, MSYS_E_NOMEM);
+    ASSERT_EQ(plugin, nullptr);
+  }
+  EXPECT_GT(n, 5);
+  EXPECT_EQ(api_.stop(plugin_, 0, nullptr), MSYS_OK);
+  EXPECT_EQ(api_.close(plugin_), MSYS_OK);
+}
+
+}  // namespace
+}  // namespace msys::test
