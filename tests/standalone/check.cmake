@@ -1,0 +1,21 @@
+# Runs INTERPRETER SCRIPT: wanted are the exit status STATUS, and the words (a
+# list) OUTPUT and ERRORS, in this order, in what it prints.
+execute_process(COMMAND ${INTERPRETER} ${SCRIPT} RESULT_VARIABLE status
+  OUTPUT_VARIABLE output ERROR_VARIABLE errors TIMEOUT 50)
+set(found "exit status ${status}\n${output}\n${errors}")
+if(NOT status EQUAL STATUS)
+  message(FATAL_ERROR "wanted exit status ${STATUS}\n${found}")
+endif()
+foreach(channel output errors)
+  string(TOUPPER ${channel} wanted)
+  set(rest "${${channel}}")
+  foreach(words IN LISTS ${wanted})
+    string(FIND "${rest}" "${words}" at)
+    if(at EQUAL -1)
+      message(FATAL_ERROR "wanted \"${words}\" next in the ${channel}\n${found}")
+    endif()
+    string(LENGTH "${words}" length)
+    math(EXPR at "${at} + ${length}")
+    string(SUBSTRING "${rest}" ${at} -1 rest)
+  endforeach()
+endforeach()
