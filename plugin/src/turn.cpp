@@ -94,7 +94,7 @@ void Turn::TakeWaiting() {
     leaving_tail_ = &self;
     word_.fetch_or(kUrgent, std::memory_order_relaxed);  // as in Park()
   }
-  // acquire: pairs with the release in WakeNext().
+  // acquire: pairs with the exchange in WakeNext().
   self.granted.wait(0, std::memory_order_acquire);
 }
 
@@ -233,7 +233,9 @@ void Turn::WakeNext(bool held, Worker* self) {
       // Once it is granted the thread may return, and *thread be gone: to wake
       // it only the address is used.
       auto* granted = &thread->granted;
-      granted->store(1, std::memory_order_release);
+      // seq_cst, and no plain store: libstdc++ 12 then looks whether anybody
+      // waits without a fence of its own, and a wake could be lost.
+      granted->exchange(1, std::memory_order_seq_cst);
       granted->notify_one();
       return;
     }
