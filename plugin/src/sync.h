@@ -44,7 +44,9 @@ class CAPABILITY("mutex") Mutex {
     }
   }
   void unlock() RELEASE() {
-    if (word_.exchange(kFree, std::memory_order_release) == kContended) {
+    // seq_cst: libstdc++ 12 looks whether anybody waits without a fence of its
+    // own, and would miss one that a weaker exchange has not made visible yet.
+    if (word_.exchange(kFree, std::memory_order_seq_cst) == kContended) {
       word_.notify_one();
     }
   }
