@@ -112,6 +112,20 @@ test.case("_TLS: jobs that outlive their callout keep it", function()
   test.equal("outlived", seen)
 end)
 
+test.case("a callout keeps _TLS and self when its session is closed", function()
+  local session, module = test.session(), {}
+  local handle = test.start(function()
+    local self = test.self(session, module)
+    _TLS.x, self.y = "tls", "self"
+    msys.runInPool("one", function() test.block("closed"); collectgarbage() end)
+    return _TLS.x, self.y
+  end, session)
+  test.await_blocked("closed")
+  test.close_session(session)
+  test.release("closed")
+  test.returns({ 0, "tls", "self" }, test.wait(handle))
+end)
+
 test.case("_TLS: a coroutine has its own", function()
   _TLS.x = "script"
   local co = coroutine.create(function()

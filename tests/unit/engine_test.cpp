@@ -103,20 +103,24 @@ TEST_F(EngineTest, T6_ABlockingClosureDoesNotKeepTheState) {
 TEST_F(EngineTest, T9_AWorkerGoesOnWithTheSameStatesJobs) {
   TestPlugin plugin(api, host, {{"a", 1}, {"b", 1}});
   auto state = NewState(plugin);
-  // Two pools want the state: without batches they would take turns.
-  EXPECT_EQ(state->Run("for i = 1, 8 do "
-                       "msys.runInPool('a', function() note('a') end, true) "
-                       "msys.runInPool('b', function() note('b') end, true) end")
-                .text(),
-            "OK");
-  while (plugin.Stats("a").done + plugin.Stats("b").done < 16) {
-    std::this_thread::yield();
-  }
-  host.On(0, [] {});
-  state->Run("return 1");  // the trail is the holder's
+  // Two pools want the state: without batches they take turns, in every round.
+  // A worker that loses its CPU ends its batch early, so not every round counts.
   int changes = 0;
-  for (std::size_t i = 1; i < trail.size(); ++i) changes += trail[i] != trail[i - 1];
-  EXPECT_EQ(trail.size(), 16u);
+  for (unsigned round = 1; round <= 100; ++round) {
+    trail.clear();
+    state->Run(
+        "for i = 1, 8 do "
+        "msys.runInPool('a', function() note('a') end, true) "
+        "msys.runInPool('b', function() note('b') end, true) end");
+    while (plugin.Stats("a").done + plugin.Stats("b").done < 16 * round) {
+      std::this_thread::yield();
+    }
+    state->Run("return 1");  // the trail is the holder's
+    ASSERT_EQ(trail.size(), 16u);
+    changes = 0;
+    for (std::size_t i = 1; i < 16; ++i) changes += trail[i] != trail[i - 1];
+    if (changes < 8) break;
+  }
   EXPECT_LT(changes, 8) << trail;
 }
 
