@@ -43,7 +43,13 @@ Work* Lane::PopOrSettle() {
     return nullptr;
   }
   head_ = work->next;
-  if (head_ == nullptr) tail_ = nullptr;
+  if (head_ == nullptr) {
+    tail_ = nullptr;
+  } else {
+    // The other core wrote it: on its way while `work` runs.
+    const char* next = static_cast<const char*>(head_->owner);
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(next + 64 * line);
+  }
   work->next = nullptr;
   return work;
 }

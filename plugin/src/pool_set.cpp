@@ -241,8 +241,8 @@ Pool* PoolSet::Find(std::string_view name) const {
   const std::size_t n = size();
   for (std::size_t i = 0; i < n; ++i) {
     Pool& pool = at(i);
-    if (pool.name().size() == name.size() &&
-        EqualIgnoringCase(pool.name(), name)) {
+    if (pool.name() == name || (pool.name().size() == name.size() &&
+                                EqualIgnoringCase(pool.name(), name))) {
       return &pool;
     }
   }

@@ -19,7 +19,12 @@ void* TraceKey(Script& script) { return &script.kind; }
 // value stays what it is, since pending <close> variables are given it; the
 // traceback is put aside.
 int KeepTraceback(lua_State* L) {
-  auto* script = static_cast<Script*>(lua_touserdata(L, lua_upvalueindex(1)));
+  // Found only now: a closure that carries it would be an allocation, and
+  // garbage, for every script that does not fail.
+  const State* state = State::Of(L);
+  const Slice* slice = state == nullptr ? nullptr : state->current;
+  if (slice == nullptr || slice->script == nullptr) return 1;
+  Script* const script = slice->script;
   const char* message = luaL_tolstring(L, 1, nullptr);
   luaL_traceback(L, L, message, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, TraceKey(*script));
@@ -59,8 +64,7 @@ int ScriptDone(lua_State* L, int status, lua_KContext ctx) {
 // arguments...; for a callout only the script.
 int TracedMain(lua_State* L) {
   auto& script = *static_cast<Script*>(lua_touserdata(L, 1));
-  lua_pushvalue(L, 1);
-  lua_pushcclosure(L, &KeepTraceback, 1);
+  lua_pushcfunction(L, &KeepTraceback);
   lua_replace(L, 1);
   int arguments = lua_gettop(L) - 2;
   if (script.kind == Script::Kind::kCallout) {

@@ -71,8 +71,8 @@ void OpenJobObject(lua_State* L);
 Tls& CurrentTls(lua_State* L, State& state);
 
 // Fills in what every job has: its lane, the closure at index `closure`, whose
-// _TLS it sees, who submits it.  [-0, +0, m]  CurrentTls() must have been called.
-void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job,
+// _TLS (CurrentTls) it sees, who submits it.  [-0, +0, -]
+void DescribeJob(lua_State* L, State& state, Tls& tls, LoopLane& lane, Job& job,
                  int closure);
 
 // In an interpreter without a host: the jobs submitted from now on are drained,

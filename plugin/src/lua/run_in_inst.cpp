@@ -46,14 +46,14 @@ int l_run_in_inst(lua_State* L) {
   if (state.closing()) return Refuse(L, "the Lua state is being detached");
   if (state.engine.stopping()) return Refuse(L, "the mail server is stopping");
   CheckCanSuspend(L, state, kName, "call it elsewhere");
-  CurrentTls(L, state);  // may raise: before there is a job
+  Tls& tls = CurrentTls(L, state);  // may raise: before there is a job
   LoopLane* lane = state.LaneFor(loop);
   Job* job = lane == nullptr ? nullptr : NewJob(state);
   if (job == nullptr) return luaL_error(L, "%s: not enough memory", kName);
   Slice& slice = *state.current;
   lua_settop(L, kKept);
   MarkSuspended(L);                           // mark closure
-  DescribeJob(L, state, *lane, *job, kKept);
+  DescribeJob(L, state, tls, *lane, *job, kKept);
   SubmitJob(slice, *job);  // loops have no backlog
   return Suspend(L, slice, *job, &ReturnAboveKept);
 }

@@ -79,13 +79,13 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
   CheckCanSuspend(L, state, kName,
                   "call it elsewhere, or asynchronously with true as the third "
                   "argument");
-  CurrentTls(L, state);  // may raise: before there is a job
+  Tls& tls = CurrentTls(L, state);  // may raise: before there is a job
   Job* job = NewJob(state);
   if (job == nullptr) return NoMemory(L, pool);
   Slice& slice = *state.current;
   lua_settop(L, kKept);
   MarkSuspended(L);
-  DescribeJob(L, state, lane, *job, kKept);
+  DescribeJob(L, state, tls, lane, *job, kKept);
   SubmitJob(slice, *job);
   return Suspend(L, slice, *job, &ReturnAboveKept);
 }
@@ -94,7 +94,7 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
 int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
              JobMode mode) {
   Slice& slice = CheckSlice(L, state, kName);
-  CurrentTls(L, state);
+  Tls& tls = CurrentTls(L, state);
   if (state.run_one_task != nullptr) RenewDrain(L);
   JobBox* box = nullptr;
   if (mode != JobMode::kAsync) {
@@ -113,7 +113,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
     state.anchors.Drop(slot);
     return NoMemory(L, pool);
   }
-  DescribeJob(L, state, lane, *job, 2);
+  DescribeJob(L, state, tls, lane, *job, 2);
   job->mode = mode;
   job->slot = slot;
   job->box = box;
@@ -170,7 +170,7 @@ constexpr luaL_Reg kFunctions[] = {
 
 }  // namespace
 
-void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job,
+void DescribeJob(lua_State* L, State& state, Tls& tls, LoopLane& lane, Job& job,
                  int closure) {
   lua_Debug ar;
   lua_pushvalue(L, closure);
@@ -178,7 +178,7 @@ void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job,
   job.source = ar.source;
   job.line = ar.linedefined;
   job.lane = &lane;
-  job.tls = CurrentTls(L, state).Share();
+  job.tls = tls.Share();
   const Script* parent = state.current->script;
   job.parent = parent == nullptr ? 0 : parent->id;
 }
