@@ -1,6 +1,8 @@
 #include "worker_slot.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -33,7 +35,19 @@ WorkerSlot::WorkerSlot(Pool& pool, int number)
   namer_.observe(true);
 }
 
-WorkerSlot::~WorkerSlot() { namer_.observe(false); }
+WorkerSlot::~WorkerSlot() {
+  namer_.observe(false);
+  // A thread that has finished its work but has not left the arena yet will not
+  // be observed any more: it loses its name now.
+  const int tid = inside_.load(std::memory_order_relaxed);
+  if (tid == 0) return;
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+  if (std::FILE* comm = std::fopen(path, "w")) {
+    std::fputs(kIdleName, comm);
+    std::fclose(comm);
+  }
+}
 
 void WorkerSlot::Enqueue(Function work, Lane& lane) {
   // An exception would end the process when it left the task; work has none to
@@ -50,10 +64,14 @@ void WorkerSlot::Namer::on_scheduler_entry(bool is_worker) {
   if (!blocked) BlockAsynchronousSignals();
   blocked = true;
   pthread_setname_np(pthread_self(), slot_.name_);
+  thread_local const int tid = static_cast<int>(syscall(SYS_gettid));
+  slot_.inside_.store(tid, std::memory_order_relaxed);
 }
 
 void WorkerSlot::Namer::on_scheduler_exit(bool is_worker) {
-  if (is_worker) pthread_setname_np(pthread_self(), kIdleName);
+  if (!is_worker) return;
+  slot_.inside_.store(0, std::memory_order_relaxed);
+  pthread_setname_np(pthread_self(), kIdleName);
 }
 
 }  // namespace msys

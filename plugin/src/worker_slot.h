@@ -59,6 +59,8 @@ class WorkerSlot {
   tbb::task_arena arena_{1, 0};  // no slot kept for a thread of the host's
   Namer namer_;
   char name_[16];  // with its end: the kernel's limit
+  std::atomic<int> inside_{0};  // id of the thread that bears the name; relaxed:
+                                // only names depend on it
 };
 
 }  // namespace msys
