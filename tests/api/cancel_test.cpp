@@ -1,0 +1,187 @@
+// What waits, when its state is detached or the plugin stops.
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include "gates.h"
+#include "test_plugin.h"
+#include "threads.h"
+
+namespace msys::test {
+namespace {
+
+class CancelTest : public testing::Test {
+ protected:
+  const msys_api& api_ = *msys_plugin_entry(MSYS_ABI_MAJOR);
+  Gates gates_{api_};
+  FakeHost host_{2};
+  TestPlugin plugin_{api_, host_, {{"two", 2}}};
+
+  std::unique_ptr<TestState> NewState(const std::string& name) {
+    return std::make_unique<TestState>(plugin_, 0, name,
+                                       [this](lua_State* L) { gates_.Bind(L); });
+  }
+  void SetUp() override { gates_["started"].Open(); }
+};
+
+constexpr char kDetached[] = "cancelled: the Lua state is being detached";
+constexpr char kStopping[] = "cancelled: the mail server is stopping";
+
+// Each ends with the error that its waiting call raised.
+struct Waiter {
+  const char* source;
+  const char* error;
+};
+const Waiter kWaiters[] = {
+    {"msys.sleep(3600)", "test:1: msys.sleep: "},
+    {"local ok, e = msys.runInPool('two', function() hold('started')"
+     " msys.sleep(3600) end)"
+     " error(e, 0)",
+     "test:1: msys.sleep: "},
+    {"local ok, e = msys.runInPool('Close', function() hold('started')"
+     " msys.sleep(3600) end)"
+     " error(e, 0)",
+     "test:1: msys.sleep: "},
+    {"local ok, e = msys.runInInst(1, function() hold('started')"
+     " msys.sleep(3600) end)"
+     " error(e, 0)",
+     "test:1: msys.sleep: "},
+    {"msys.lock('busy')", "test:1: msys.lock: "},
+    {"local ok, e = msys.runInPool('two', function() hold('started')"
+     " msys.lock('busy') end)"
+     " error(e, 0)",
+     "test:1: msys.lock: "},
+    {"local m = thread.mutex(thread.MUTEX_NORMAL) m:lock() m:lock()",
+     "test:1: mutex:lock: "},
+    {"coroutine.wrap(function() msys.sleep(3600) end)()", "test:1: msys.sleep: "},
+};
+
+std::vector<std::unique_ptr<Running>> StartWaiters(TestState& state, Gates& gates) {
+  std::vector<std::unique_ptr<Running>> running;
+  for (const Waiter& waiter : kWaiters) running.push_back(state.Start(waiter.source));
+  gates["started"].AwaitArrivals(4);  // those that are not on the home loop
+  return running;
+}
+
+void ExpectAllEnded(const std::vector<std::unique_ptr<Running>>& running,
+                    const char* why) {
+  for (std::size_t i = 0; i < running.size(); ++i) {
+    const Result result = running[i]->Wait();
+    ASSERT_FALSE(result.values.empty()) << kWaiters[i].source;
+    EXPECT_NE(result.values[0].find(std::string(kWaiters[i].error) + why),
+              std::string::npos)
+        << kWaiters[i].source << "\n  ended with: " << result.text();
+  }
+}
+
+TEST_F(CancelTest, DetachEndsAllWaitsOfItsStateWithAnError) {
+  auto holder = NewState("holder");
+  auto state = NewState("detached");
+  auto holding = holder->Start("msys.lock('busy') msys.runInPool('IO', "
+                               "function() block('held') end)");
+  gates_["held"].AwaitArrivals();
+  const auto running = StartWaiters(*state, gates_);
+  state->Detach();
+  ExpectAllEnded(running, kDetached);
+  state->AwaitDetached();
+  EXPECT_FALSE(holding->done()) << "the other state's script was ended as well";
+  gates_["held"].Open();
+  EXPECT_EQ(holding->Wait().text(), "OK");
+  EXPECT_EQ(holder->Run("return msys.lock('busy')").text(), "OK true");
+}
+
+TEST_F(CancelTest, StopEndsThemAtTheDeadline) {
+  auto state = NewState("stopped");
+  auto holding = state->Start("msys.lock('busy') msys.sleep(3600)");
+  const auto running = StartWaiters(*state, gates_);
+  std::string text;
+  EXPECT_EQ(plugin_.Stop(0, &text), MSYS_E_BUSY);
+  ExpectAllEnded(running, kStopping);
+  EXPECT_NE(holding->Wait().text().find(kStopping), std::string::npos);
+}
+
+TEST_F(CancelTest, StopLetsShortSleepsEnd) {
+  auto state = NewState("drained");
+  auto running = state->Start(
+      "return msys.runInPool('two', function() msys.sleep(0.05) return 'slept' end)");
+  std::jthread detacher([&] {
+    running->Wait();
+    state->Detach();
+    state->AwaitDetached();
+  });
+  EXPECT_EQ(plugin_.Stop(60'000), MSYS_OK);
+  EXPECT_EQ(running->Wait().text(), "OK true slept");
+}
+
+TEST_F(CancelTest, NoNewWaitsOnceTheyAreEnded) {
+  auto state = NewState("late");
+  auto running = state->Start(R"(
+    local ok, why = msys.runInPool('two', function()
+      local first = select(2, pcall(msys.sleep, 3600))
+      local second = select(2, pcall(msys.sleep, 3600))
+      return first, second
+    end)
+    local third = select(2, pcall(msys.sleep, 3600))
+    local fourth = select(2, pcall(msys.lock, 'free')) -- nothing to wait for
+    return ok, third, fourth)");
+  while (plugin_.Stats("two").running == 0) std::this_thread::yield();
+  state->Detach();
+  const Result result = running->Wait();
+  EXPECT_EQ(result.text(), std::string("OK true msys.sleep: ") + kDetached + " true");
+}
+
+TEST_F(CancelTest, ALockIsHandedToAnotherStateWhenItsHoldersStateGoes) {
+  auto going = NewState("going");
+  auto staying = NewState("staying");
+  auto holding = going->Start("msys.lock('x') msys.sleep(3600)");
+  auto waiting = staying->Start("msys.lock('x') msys.unlock('x') return 'got it'");
+  EXPECT_FALSE(waiting->done());
+  going->Detach();
+  EXPECT_EQ(waiting->Wait().text(), "OK got it");
+  holding->Wait();
+  EXPECT_EQ(host_.Logged({"lock", "state going ended without unlocking the lock \"x\""}),
+            1u);
+}
+
+TEST_F(CancelTest, LocksOfTheStateThatIsGoneAreFree) {
+  for (int i = 0; i < 50; ++i) {
+    auto state = NewState("short-lived");
+    auto a = state->Start("msys.lock('again') msys.sleep(3600)");
+    auto b = state->Start("msys.lock('again') msys.sleep(3600)");
+    auto c = state->Start("msys.runInPool('two', function() msys.lock('again') end)");
+    state->Detach();
+  }
+  auto state = NewState("last");
+  EXPECT_EQ(state->Run("return msys.lock('again')").text(), "OK true");
+}
+
+TEST_F(CancelTest, LocksThatNobodyHoldsCostNoMemory) {
+  auto state = NewState("many");
+  const auto run = [&] {
+    EXPECT_EQ(state->Run(R"(
+      for i = 1, 100000 do
+        local name = 'lock ' .. i
+        msys.lock(name)
+        msys.unlock(name)
+      end
+      for i = 1, 20000 do msys.lock('all at once ' .. i) end
+      for i = 20000, 1, -1 do msys.unlock('all at once ' .. i) end
+      collectgarbage())").text(), "OK");
+  };
+  run();
+  const auto before = mallinfo2().uordblks;
+  run();
+  const auto after = mallinfo2().uordblks;
+  EXPECT_LT(after, before + 500'000);
+}
+
+TEST_F(CancelTest, ATimerThreadOnlyOnceSomethingSleepsOnALoop) {
+  auto state = NewState("sleepy");
+  EXPECT_EQ(state->Run("msys.runInPool('two', function() msys.sleep(0) end)").text(),
+            "OK");
+  EXPECT_EQ(CountThreads("msys-timer"), 0u);
+  EXPECT_EQ(state->Run("msys.sleep(0)").text(), "OK");
+  EXPECT_EQ(CountThreads("msys-timer"), 1u);
+}
+
+}  // namespace
+}  // namespace msys::test
