@@ -31,15 +31,15 @@ need() {
   done
 }
 
-# copy_source DIR [REVISION]: a revision, or the working files that git knows;
-# outside of a git checkout all files but build directories.
+# copy_source DIR [REVISION]: a revision, or the working files but for those that
+# git ignores; outside of a git checkout all files but build directories.
 copy_source() {
   mkdir -p "$1"
   if [ -n "${2:-}" ]; then
     git -C "$top" archive "$2" | tar -x -C "$1"
   elif [ -e "$top/.git" ]; then
     # A file that git knows may be deleted, but not yet for git.
-    (cd "$top" && git ls-files -z | while IFS= read -r -d '' file; do
+    (cd "$top" && git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
       [ ! -e "$file" ] || printf '%s\0' "$file"
     done | tar -c --null -T -) | tar -x -C "$1"
   else
