@@ -4,6 +4,8 @@
 # with a summary in ctest's words.
 #
 #   packaging/test.sh [--revision REV] [OUTPUT_DIR]
+#
+# packaging/install-deps.sh build full installs what it needs.
 set -u
 
 # shellcheck source-path=SCRIPTDIR source=source.sh
@@ -29,7 +31,6 @@ run() {
   }
 }
 
-"$top/packaging/install-deps.sh" build full || exit 1
 run "$top/packaging/build-deb.sh" "${options[@]}" "$output"
 run "$top/packaging/test-install.sh" "$output"
 run "$top/packaging/build-rpm.sh" "${options[@]}" "$output"
