@@ -162,11 +162,16 @@ CfgPtr MakeParser() {
   static cfg_opt_t log[] = {CFG_STR("Level", "info", CFGF_NONE),
                             CFG_STR("File", nullptr, CFGF_NODEFAULT),
                             CFG_END()};
+  static cfg_opt_t control[] = {CFG_STR("Socket", nullptr, CFGF_NODEFAULT),
+                                CFG_END()};
+  cfg_opt_t* listener = ListenerKeys();
   static cfg_opt_t root[] = {CFG_SEC("Plugin", plugin, kNamed),
                              CFG_SEC("ThreadPool", pool, kNamed),
                              CFG_SEC("EventLoop", loop, CFGF_NONE),
                              CFG_SEC("Lua", lua, CFGF_NONE),
                              CFG_SEC("Log", log, CFGF_NONE),
+                             CFG_SEC("Listener", listener, kNamed),
+                             CFG_SEC("Control", control, CFGF_NONE),
                              CFG_INT("Shutdown_Timeout", 10, CFGF_NONE),
                              CFG_FUNC("Include", Include),
                              CFG_INT(kEnd, 0, CFGF_NONE),
@@ -188,7 +193,9 @@ CfgPtr MakeParser() {
   check("Lua|Script|Source", CheckNotEmpty);
   check("Log|Level", CheckLevel);
   check("Log|File", CheckNotEmpty);
+  check("Control|Socket", CheckNotEmpty);
   check("Shutdown_Timeout", CheckInt<0, 86'400>);
+  CheckListenerKeys(cfg.get());
   return cfg;
 }
 
@@ -241,6 +248,9 @@ std::optional<Config> Take(cfg_t* cfg, const std::filesystem::path& file) {
   config.log_level = LogLevelFromName(cfg_getstr(log, "Level"));
   if (const char* path = OptionalString(log, "File"))
     config.log_file = base / path;
+  if (const char* path = OptionalString(cfg_getsec(cfg, "Control"), "Socket"))
+    config.control_socket = base / path;
+  if (!TakeListener(cfg, base, &config.listener)) return std::nullopt;
   config.shutdown_timeout_s =
       static_cast<std::uint32_t>(cfg_getint(cfg, "Shutdown_Timeout"));
   return config;

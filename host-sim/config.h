@@ -5,6 +5,8 @@
 //   EventLoop { Concurrency = 2 }
 //   Lua { Max_States = 16  Script "policy" { Source = "policy.lua" } }
 //   Log { Level = "info"  File = "host-sim.log" }
+//   Control { Socket = "host-sim.sock" }
+//   Listener "smtp" { Address = "127.0.0.1:2525"  Maildir = "mail" }
 //   Shutdown_Timeout = 10
 //   Include("pools.conf")
 //
@@ -18,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "config_listener.h"
 #include "msys/plugin.h"
 
 namespace hostsim {
@@ -34,6 +37,7 @@ struct ScriptConfig {
   std::filesystem::path source;
 };
 
+// A new field is compared in reload.cpp, too.
 struct Config {
   std::filesystem::path file;
   std::filesystem::path plugin_path;
@@ -44,6 +48,8 @@ struct Config {
   std::vector<ScriptConfig> scripts;
   int log_level = MSYS_LOG_INFO;
   std::filesystem::path log_file;  // empty: stderr
+  std::filesystem::path control_socket;  // empty: none
+  std::optional<ListenerConfig> listener;
   std::uint32_t shutdown_timeout_s = 10;
 };
 

@@ -63,6 +63,22 @@ bool Host::OpenPlugin() {
   return false;
 }
 
+// SIGHUP is taken from here on, with a control socket and without one.
+bool Host::OpenControl() {
+  reloader_.emplace(config_, *plugin_);
+  hangup_.add(SIGHUP);
+  WatchHangup();
+  if (config_.control_socket.empty()) return true;
+  console_.emplace(*plugin_, *reloader_);
+  control_.emplace(main_, [this](const std::string& command) {
+    return console_->Run(command);
+  });
+  std::string error;
+  if (control_->Listen(config_.control_socket, &error)) return true;
+  std::cerr << "host-sim: " << error << '\n';
+  return false;
+}
+
 int Host::CheckConfig() {
   if (!LoadParts() || !OpenPlugin()) return kExitSetup;
   std::string error;
@@ -74,20 +90,38 @@ int Host::CheckConfig() {
   return kExitDone;
 }
 
-int Host::Run() {
+bool Host::PrepareMail() {
+  if (serving()) {
+    if (config_.listener) return true;
+    std::cerr << "host-sim: no mail given: PATH is a .eml file, a directory, an "
+                 "mbox or a Maildir; and no Listener in "
+              << config_.file.string() << "; see --help\n";
+    return false;
+  }
   mail_ = LoadMail(options_.paths);
   if (mail_.mails.empty()) {
     std::cerr << "host-sim: no message in the given paths\n";
-    return kExitUsage;
+    return false;
   }
   sessions_ = options_.sessions ? options_.sessions : mail_.mails.size();
+  return true;
+}
+
+int Host::Run() {
+  if (!PrepareMail()) return kExitUsage;
   if (!LoadParts() || !OpenPlugin()) return kExitSetup;
+  if (!OpenControl()) {
+    std::string ignored;
+    plugin_->Stop(0, &ignored);
+    plugin_->Close();
+    return kExitSetup;
+  }
   WatchSignals();
   for (const auto& loop : loops_) loop->Start();
   states_.emplace(*plugin_, loops_, *policy_, config_.max_states);
 
-  const bool ready = OpenFirstState();
-  if (ready && !stopping_) RunSessions();
+  bool ready = OpenFirstState();
+  if (ready && !stopping_) ready = RunSessions();
   if (!stuck_) WaitForPools();
   if (!stuck_) CloseStates();
   StopPlugin();
@@ -134,14 +168,25 @@ bool Host::OpenFirstState() {
   return ready->value_or(false);
 }
 
-void Host::RunSessions() {
-  replay_.emplace(
-      *states_, loops_, mail_.mails, sessions_, options_.concurrency, counts_,
-      [this] { boost::asio::post(main_, [this] { sessions_over_ = true; }); });
-  progress_.emplace(counts_, sessions_);
-  DrawProgress();
+bool Host::RunSessions() {
+  const auto over = [this] {
+    boost::asio::post(main_, [this] { sessions_over_ = true; });
+  };
   const auto begin = Clock::now();
-  replay_->Start();
+  if (serving()) {
+    listener_.emplace(*states_, loops_, *config_.listener, counts_, over);
+    std::string error;
+    if (!listener_->Open(&error)) {
+      std::cerr << "host-sim: " << error << '\n';
+      return false;
+    }
+  } else {
+    replay_.emplace(*states_, loops_, mail_.mails, sessions_,
+                    options_.concurrency, counts_, over);
+    progress_.emplace(counts_, sessions_);
+    DrawProgress();
+    replay_->Start();
+  }
   // Once a signal has come, a deadline and two graces bound the wait.
   while (!sessions_over_ && !stuck_) main_.run_one();
   report_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -149,6 +194,18 @@ void Host::RunSessions() {
   progress_timer_.cancel();
   if (stuck_)
     Log(MSYS_LOG_ERROR, "host", "sessions did not end when cancelled");
+  if (stuck_ || (listener_ && listener_->cut() > 0)) report_.drained = false;
+  return true;
+}
+
+void Host::StopStarting() {
+  if (replay_) replay_->StopStarting();
+  if (listener_) listener_->StopStarting();
+}
+
+void Host::CancelAll(bool at_once) {
+  if (replay_) replay_->CancelAll(at_once);
+  if (listener_) listener_->CancelAll(at_once);
 }
 
 // Asynchronous closures may outlive their sessions; they are let through
@@ -184,6 +241,7 @@ void Host::CloseStates() {
 }
 
 void Host::StopPlugin() {
+  control_.reset();  // nobody would answer
   // From here on the main thread may wait inside the plugin.
   if (stopping_) {
     signals_.clear();
@@ -205,7 +263,8 @@ void Host::StopPlugin() {
 bool Host::WriteReport() {
   report_.messages = mail_.mails.size();
   report_.unreadable = mail_.unreadable;
-  report_.concurrency = options_.concurrency;
+  report_.concurrency =
+      serving() ? config_.listener->max_connections : options_.concurrency;
   report_.states = states_->size();
   Collect(loops_, *plugin_, counts_, &report_);
   if (options_.json != "-") std::cout << ReportText(report_) << std::flush;
@@ -222,8 +281,11 @@ bool Host::WriteReport() {
 }
 
 int Host::ExitStatus() const {
-  const bool good = report_.Accounted() && report_.errors == 0 &&
-                    report_.drained && counts_.of(Outcome::kCancelled) == 0;
+  // A client that goes away, or a policy that fails for one mail, is what a
+  // server lives with; what counts there is whether everything drained.
+  const bool good = report_.Accounted() && report_.drained &&
+                    (serving() || (report_.errors == 0 &&
+                                   counts_.of(Outcome::kCancelled) == 0));
   return good ? kExitDone : kExitFailed;
 }
 
@@ -236,6 +298,15 @@ void Host::WatchSignals() {
       });
 }
 
+void Host::WatchHangup() {
+  hangup_.async_wait([this](const boost::system::error_code& error, int) {
+    if (error) return;
+    std::string logged;
+    reloader_->Reload(&logged);
+    WatchHangup();
+  });
+}
+
 void Host::OnSignal(int signal) {
   stopping_ = true;
   signals_.clear();
@@ -244,8 +315,8 @@ void Host::OnSignal(int signal) {
   Logf(MSYS_LOG_NOTICE, "host",
        "%s: finishing the sessions in flight, for %u s at most",
        signal == SIGINT ? "SIGINT" : "SIGTERM", config_.shutdown_timeout_s);
-  if (!replay_) return;
-  replay_->StopStarting();
+  if (!replay_ && !listener_) return;
+  StopStarting();
   const auto after = [this](Clock::duration delay, auto then) {
     shutdown_timer_.expires_after(delay);
     shutdown_timer_.async_wait([then](const boost::system::error_code& error) {
@@ -253,9 +324,9 @@ void Host::OnSignal(int signal) {
     });
   };
   after(Timeout(), [this, after] {
-    replay_->CancelAll(false);
+    CancelAll(false);
     after(kCancelGrace, [this, after] {
-      replay_->CancelAll(true);
+      CancelAll(true);
       after(kCancelGrace, [this] { stuck_ = true; });
     });
   });

@@ -1,15 +1,19 @@
 // The host as a whole: brings the parts up in order, runs, and takes them down
 // in the opposite order.
 //
-//   plugin loaded, opened   loops started   first state ready   sessions ...
+//   plugin loaded, opened   control socket   loops started   first state ready   sessions ...
 //   ... sessions over   pools idle   states detached, closed   plugin stopped,
 //   closed   loops stopped   plugin unloaded
 //
 // Threads: the main thread only.  It is not a loop: it waits for the run to
 // end or for a signal.
 //
+// Without mail to replay the sessions are those of the listener's clients, and
+// the run lasts until a signal.
+//
 // SIGINT or SIGTERM: no new sessions; those in flight finish until
 // Shutdown_Timeout has passed, the rest is cancelled.  A second one: _exit.
+// SIGHUP: the configuration is read again, see reload.h.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -22,6 +26,9 @@
 #include <string>
 
 #include "config.h"
+#include "console.h"
+#include "control.h"
+#include "listener.h"
 #include "lua_states.h"
 #include "mail_source.h"
 #include "options.h"
@@ -30,6 +37,7 @@
 #include "policy.h"
 #include "progress.h"
 #include "replay.h"
+#include "reload.h"
 #include "report.h"
 
 namespace hostsim {
@@ -50,8 +58,13 @@ class Host {
 
   bool LoadParts();  // plugin, policy; says what is wrong
   bool OpenPlugin();
+  bool OpenControl();
   bool OpenFirstState();
-  void RunSessions();
+  bool PrepareMail();  // says when there is neither mail nor a listener
+  bool serving() const { return options_.paths.empty(); }
+  bool RunSessions();
+  void StopStarting();
+  void CancelAll(bool at_once);
   void WaitForPools();
   void CloseStates();
   void StopPlugin();
@@ -60,6 +73,7 @@ class Host {
 
   void WatchSignals();
   void OnSignal(int signal);
+  void WatchHangup();
   void DrawProgress();
   // Runs handlers of main_ until `flag` or, if it has passed, the deadline.
   bool WaitFor(const bool& flag,
@@ -75,6 +89,7 @@ class Host {
   const boost::asio::executor_work_guard<boost::asio::io_context::executor_type>
       main_work_{main_.get_executor()};
   boost::asio::signal_set signals_{main_};
+  boost::asio::signal_set hangup_{main_};
   boost::asio::steady_timer shutdown_timer_{main_};
   boost::asio::steady_timer progress_timer_{main_};
 
@@ -82,11 +97,15 @@ class Host {
   std::optional<Policy> policy_;
   EventLoops loops_;
   std::optional<Plugin> plugin_;
+  std::optional<Reloader> reloader_;
+  std::optional<Console> console_;
+  std::optional<Control> control_;
   std::optional<LuaStates> states_;
   MailSet mail_;
   std::uint64_t sessions_ = 0;
   SessionCounts counts_;
-  std::optional<Replay> replay_;
+  std::optional<Replay> replay_;  // this or the next, by serving()
+  std::optional<Listener> listener_;
   std::optional<Progress> progress_;
   Report report_;
   bool sessions_over_ = false;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "config.h"
+#include "control_client.h"
 #include "host.h"
 #include "log.h"
 #include "message.h"
@@ -24,6 +25,9 @@ int main(int argc, char** argv) {
     std::cout << "host-sim " MSYS_PLUGIN_VERSION "\n";
     return kExitDone;
   }
+  if (options.action == Options::Action::kControl)
+    return RunControlClient(options.control, options.command, std::cout,
+                            std::cerr);
   const auto config = ReadConfig(options.config, &error);
   if (!config) {
     std::cerr << error;

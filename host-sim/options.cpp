@@ -14,6 +14,7 @@ enum Key {
   kConcurrency,
   kJson,
   kCheck,
+  kControl,
   kVersion,
   kHelp = 'h'
 };
@@ -24,6 +25,7 @@ constexpr option kLong[] = {
     {"concurrency", required_argument, nullptr, kConcurrency},
     {"json", required_argument, nullptr, kJson},
     {"check-config", no_argument, nullptr, kCheck},
+    {"control", required_argument, nullptr, kControl},
     {"version", no_argument, nullptr, kVersion},
     {"help", no_argument, nullptr, kHelp},
     {nullptr, 0, nullptr, 0}};
@@ -54,6 +56,10 @@ bool Take(int key, Options* options, std::string* error) {
       return true;
     case kCheck:
       options->action = Options::Action::kCheckConfig;
+      return true;
+    case kControl:
+      options->action = Options::Action::kControl;
+      options->control = optarg;
       return true;
     case kVersion:
       options->action = Options::Action::kVersion;
@@ -97,25 +103,30 @@ bool ParseOptions(int argc, char** argv, Options* options, std::string* error) {
       return true;
   }
   options->paths.assign(argv + optind, argv + argc);
-  if (options->config.empty()) {
-    *error = "no configuration given: --config FILE; see --help";
+  if (options->action == Options::Action::kControl) {
+    for (const std::string& word : options->paths)
+      options->command += (options->command.empty() ? "" : " ") + word;
+    options->paths.clear();
+    if (!options->command.empty()) return true;
+    *error = "no command given: --control SOCKET help lists them";
     return false;
   }
-  if (options->action == Options::Action::kRun && options->paths.empty()) {
-    *error =
-        "no mail given: PATH is a .eml file, a directory, an mbox or a "
-        "Maildir; see --help";
+  if (options->config.empty()) {
+    *error = "no configuration given: --config FILE; see --help";
     return false;
   }
   return true;
 }
 
 const char* UsageText() {
-  return "usage: host-sim --config FILE [options] PATH...\n"
+  return "usage: host-sim --config FILE [options] [PATH...]\n"
+         "       host-sim --control SOCKET COMMAND...\n"
          "\n"
          "Replays mail through Lua policies that use msys.runInPool.\n"
          "PATH is a message (.eml), a directory of them, an mbox or a "
-         "Maildir.\n"
+         "Maildir.  Without one, serves the Listener of the configuration "
+         "until\n"
+         "SIGTERM.\n"
          "\n"
          "  -c, --config FILE     the configuration\n"
          "      --check-config    read it, the plugin and the policies; run "
@@ -123,6 +134,8 @@ const char* UsageText() {
          "      --sessions N      replay the messages until N sessions ran\n"
          "      --concurrency N   sessions in flight (50)\n"
          "      --json FILE       write the report as JSON too; - is stdout\n"
+         "      --control SOCKET  send a console command to a running host-sim;\n"
+         "                        help lists them; exit status 0 or 1\n"
          "      --version         the version\n"
          "  -h, --help            this text\n"
          "\n"

@@ -14,13 +14,15 @@ inline constexpr int kExitUsage = 2;   // command line, configuration, no mail
 inline constexpr int kExitSetup = 3;   // the plugin or a policy does not load
 
 struct Options {
-  enum class Action { kRun, kCheckConfig, kHelp, kVersion };
+  enum class Action { kRun, kCheckConfig, kControl, kHelp, kVersion };
   Action action = Action::kRun;
   std::string config;
   std::vector<std::string> paths;
   std::uint64_t sessions = 0;      // 0: each message once
   std::uint32_t concurrency = 50;  // sessions in flight
   std::string json;                // "": none; "-": standard output
+  std::string control;             // the socket of --control
+  std::string command;             // and what to say there
 };
 
 // False: *error is one line that says what is wrong.

@@ -1,0 +1,34 @@
+// The configuration while the host runs: read again, and applied as far as it
+// can be.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config.h"
+#include "plugin.h"
+
+namespace hostsim {
+
+// What differs from the running configuration and needs a restart, a line each.
+// The concurrency of pools and new pools do not.
+std::vector<std::string> NeedRestart(const Config& running, const Config& read);
+
+// Threads: the main thread.
+class Reloader {
+ public:
+  // `plugin` is borrowed and open.
+  Reloader(Config running, Plugin& plugin);
+
+  // True: pools are as the file says.  False: nothing has changed.  *text says
+  // what was done, or what is wrong; it has been logged, with warnings.
+  bool Reload(std::string* text);
+
+ private:
+  void Keep(const Config& read);
+
+  Config running_;
+  Plugin& plugin_;
+};
+
+}  // namespace hostsim
