@@ -122,6 +122,7 @@ void State::AfterSlice(Slice& slice, Callout& script, Outcome outcome) {
 
 void State::EndCallout(Slice& slice, Callout& script, msys_status status,
                        int count) {
+  if (script.held != nullptr) ReleaseHeld(script);
   if (script.cancelled) {
     home_lane_->Remove(&script.cancel);
     status = MSYS_E_CANCELLED;
@@ -153,6 +154,7 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status,
     CallFinish(*this, request, aux);
     lua_settop(aux, 0);
   }
+  script.callout = nullptr;  // the host's again, and perhaps gone
   if (script.held != nullptr) ReleaseHeld(script);
   if (script.session != nullptr) ReleaseSession(*script.session);
   script.tls->Release(anchors);

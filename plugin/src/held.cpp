@@ -47,7 +47,9 @@ void DescribeScript(const Script& script, char* out, std::size_t size) {
       std::snprintf(out, size, "the closure %s", where);
       break;
     case Script::Kind::kCallout: {
-      const char* name = static_cast<const Callout&>(script).callout->name;
+      // Null: what finish() has locked.
+      const msys_callout* callout = static_cast<const Callout&>(script).callout;
+      const char* name = callout == nullptr ? "finish()" : callout->name;
       std::snprintf(out, size, "the callout %s", name != nullptr ? name : "?");
       break;
     }
