@@ -90,6 +90,7 @@ TEST_F(PoolTest, TenThousandJobsOfOneStateStartInOrder) {
   state.Submit([&] { done.Pass(); });
   done.AwaitArrivals();
   done.Open();
+  AwaitRest(pool);
   ASSERT_EQ(order.size(), 10'000u);
   for (int i = 0; i < 10'000; ++i) ASSERT_EQ(order[i], i);
 }
@@ -108,6 +109,7 @@ TEST_F(PoolTest, TenThousandJobsOfTenThousandStatesStartInOrder) {
   hold.Open();
   done.AwaitArrivals();
   done.Open();
+  AwaitRest(pool);
   ASSERT_EQ(order.size(), 10'000u);
   for (int i = 0; i < 10'000; ++i) ASSERT_EQ(order[i], i);
 }
@@ -129,6 +131,7 @@ TEST_F(PoolTest, NoMoreThreadsThanItsConcurrency) {
   first_three.AwaitArrivals(3);  // so many it does have
   first_three.Open();
   while (runs < 100) std::this_thread::yield();
+  AwaitRest(pool);
   EXPECT_EQ(most, 3);
 }
 
@@ -145,6 +148,7 @@ TEST_F(PoolTest, ConcurrencyUpWithJobsInFlight) {
   gate.AwaitArrivals(5);  // the waiting ones got threads at once
   gate.Open();
   while (runs < 5) std::this_thread::yield();
+  AwaitRest(pool);
 }
 
 TEST_F(PoolTest, ConcurrencyDownWithJobsInFlight) {
@@ -166,6 +170,7 @@ TEST_F(PoolTest, ConcurrencyDownWithJobsInFlight) {
   EXPECT_EQ(runs, 0) << "the four still have their threads";
   four.Open();
   while (runs < 100) std::this_thread::yield();
+  AwaitRest(pool);
   EXPECT_EQ(most, 1);
 }
 
@@ -193,6 +198,7 @@ TEST_F(PoolTest, ConcurrencyUpAndDownLosesAndRepeatsNothing) {
   while (runs < kStates * kJobs) std::this_thread::yield();
   changes.request_stop();
   changes.join();
+  AwaitRest(pool);
   for (const auto& jobs : seen) {
     ASSERT_EQ(jobs.size(), std::size_t{kJobs});
     for (int j = 0; j < kJobs; ++j) ASSERT_EQ(jobs[j], j);
@@ -239,7 +245,7 @@ TEST_F(PoolTest, WorkersBearTheirNameAndTakeNoAsynchronousSignals) {
   }
   gate.AwaitArrivals(3);
   gate.Open();
-  const std::lock_guard lock(mu);
+  AwaitRest(pool);
   EXPECT_EQ(names, (std::set<std::string>{"IO/1", "IO/2", "IO/3"}));
   EXPECT_TRUE(wrong.empty()) << wrong.front();
 }
