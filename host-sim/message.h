@@ -94,6 +94,8 @@ class Message : public RefCounted {
 
   void Discard() noexcept { discarded_ = true; }
   bool discarded() const { return discarded_; }
+  // A policy has changed it: Raw() is no longer what SetContent() was given.
+  bool changed() const { return changed_; }
 
   enum class Context { kConnection, kMessage, kTransaction };
   Dictionary& context(Context which) noexcept;

@@ -195,6 +195,9 @@ void PhaseRunner::CollectState() noexcept {
   if (phase_ == Phase::kRcptto || phase_ == Phase::kDataSpoolEachRcpt)
     message.SetCurrentRcptto("");
   if (phase_ == Phase::kDataSpool) result_.recipients = message.recipients();
+  if (phase_ == Phase::kSetBinding && message.changed())
+    result_.changed_content =
+        std::make_shared<const std::string>(message.Raw());
 }
 
 void PhaseRunner::Finished() {

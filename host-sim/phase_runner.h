@@ -27,6 +27,8 @@ struct PhaseResult {
   bool discarded = false;  // msg:discard
   // After data_spool: who gets the mail.
   std::vector<std::string> recipients;
+  // After set_binding: the mail, if a policy has changed it.
+  std::shared_ptr<const std::string> changed_content;
 };
 
 // What a phase's result means for the session.

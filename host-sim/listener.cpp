@@ -1,0 +1,162 @@
+#include "listener.h"
+
+#include <unistd.h>
+
+#include <boost/asio/buffer.hpp>
+#include <cstdio>
+
+#include "endpoint.h"
+#include "log.h"
+#include "smtp_reply.h"
+
+namespace hostsim {
+
+using boost::system::error_code;
+
+Listener::Listener(LuaStates& states, const EventLoops& loops,
+                   const ListenerConfig& config, SessionCounts& counts,
+                   std::function<void()> ended)
+    : states_(states),
+      loops_(loops),
+      config_(config),
+      counts_(counts),
+      ended_(std::move(ended)),
+      acceptor_(loops.front()->io()),
+      retry_(loops.front()->io()),
+      in_flight_(loops.size()) {}
+
+bool Listener::Open(std::string* error) {
+  if (!config_.maildir.empty()) {
+    maildir_.emplace(config_.maildir, config_.maildir_threads);
+    if (!maildir_->Open(error)) return false;
+  }
+  const auto address = ParseEndpoint(config_.address);
+  error_code failure;
+  if (!address) failure = boost::asio::error::invalid_argument;
+  const auto then = [&](auto call) {
+    if (!failure) call();
+  };
+  then([&] { acceptor_.open(address->protocol(), failure); });
+  then([&] {
+    acceptor_.set_option(tcp::acceptor::reuse_address(true), failure);
+  });
+  then([&] { acceptor_.bind(*address, failure); });
+  then([&] {
+    acceptor_.listen(boost::asio::socket_base::max_listen_connections, failure);
+  });
+  if (failure) {
+    *error = "Listener \"smtp\": cannot listen on " + config_.address + ": " +
+             failure.message();
+    return false;
+  }
+  Log(MSYS_LOG_NOTICE, "listener",
+      "smtp on " + EndpointText(acceptor_.local_endpoint()));
+  open_.store(1, std::memory_order_relaxed);
+  loops_.front()->Defer([this] { Accept(); });
+  return true;
+}
+
+void Listener::Accept() {
+  if (!acceptor_.is_open()) return;
+  acceptor_.async_accept([this](const error_code& error, tcp::socket socket) {
+    const EventLoop::Hold hold(*loops_.front());
+    if (!acceptor_.is_open()) return;
+    if (!error) {
+      Accepted(std::move(socket));
+      return Accept();
+    }
+    if (error == boost::asio::error::connection_aborted) return Accept();
+    // No descriptors, most likely: wait for sessions to end.
+    Log(MSYS_LOG_ERROR, "listener", "cannot accept: " + error.message());
+    retry_.expires_after(std::chrono::milliseconds(100));
+    retry_.async_wait([this](const error_code&) { Accept(); });
+  });
+}
+
+void Listener::Refuse(tcp::socket& socket, const char* text) {
+  error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(boost::asio::buffer(SmtpReply(421, text)), ignored);
+}
+
+void Listener::Accepted(tcp::socket socket) {
+  error_code failure;
+  const tcp::endpoint remote = socket.remote_endpoint(failure);
+  if (failure) return;  // gone already
+  // The acceptor is one of those that are open.
+  if (open_.load(std::memory_order_relaxed) > config_.max_connections)
+    return Refuse(socket, "too many connections, try again later");
+  LuaState* state = states_.Acquire();
+  if (!state) return Refuse(socket, "no policy can be run, try again later");
+  socket.set_option(tcp::no_delay(true), failure);
+  const int descriptor = socket.release(failure);
+  if (failure) return states_.Release(state);
+  counts_.Started();
+  open_.fetch_add(1, std::memory_order_relaxed);
+  state->loop().Defer([this, state, descriptor, remote] {
+    StartSession(*state, descriptor, remote);
+  });
+}
+
+void Listener::StartSession(LuaState& state, int descriptor,
+                            const tcp::endpoint& remote) {
+  tcp::socket socket(state.loop().io());
+  error_code failure;
+  socket.assign(remote.protocol(), descriptor, failure);
+  if (failure) ::close(descriptor);  // the session finds no client
+  char conn_id[24];
+  std::snprintf(conn_id, sizeof conn_id, "%016llx",
+                static_cast<unsigned long long>(
+                    next_.fetch_add(1, std::memory_order_relaxed)));
+  const auto session = std::make_shared<SmtpSession>(
+      state, std::move(socket), conn_id, EndpointText(remote), config_,
+      maildir_ ? &*maildir_ : nullptr,
+      [this](SmtpSession& over, Outcome outcome, bool by_error) {
+        Ended(over, outcome, by_error);
+      });
+  in_flight_[state.loop().index()].insert(session);
+  session->Begin();
+  if (stopping_.load(std::memory_order_relaxed)) session->WindDown();
+}
+
+void Listener::Ended(SmtpSession& session, Outcome outcome, bool by_error) {
+  states_.Release(&session.state());
+  counts_.Ended(outcome, by_error);
+  in_flight_[session.state().loop().index()].erase(
+      std::static_pointer_cast<SmtpSession>(session.shared_from_this()));
+  OneLess();
+}
+
+void Listener::OneLess() {
+  if (open_.fetch_sub(1, std::memory_order_acq_rel) == 1) ended_();
+}
+
+void Listener::StopStarting() {
+  stopping_.store(true, std::memory_order_relaxed);
+  loops_.front()->Defer([this] {
+    if (!acceptor_.is_open()) return;
+    error_code ignored;
+    acceptor_.close(ignored);
+    retry_.cancel();
+    ForEachSession([](SmtpSession& session) { session.WindDown(); });
+    OneLess();
+  });
+}
+
+void Listener::ForEachSession(std::function<void(SmtpSession&)> what) {
+  for (const auto& loop : loops_) {
+    loop->Defer([this, what, index = loop->index()] {
+      // A copy: a session that ends is taken out of the set.
+      const InFlight sessions = in_flight_[index];
+      for (const auto& session : sessions) what(*session);
+    });
+  }
+}
+
+void Listener::CancelAll(bool at_once) {
+  ForEachSession([this, at_once](SmtpSession& session) {
+    if (session.Cancel(at_once)) cut_.fetch_add(1, std::memory_order_relaxed);
+  });
+}
+
+}  // namespace hostsim

@@ -1,0 +1,126 @@
+#include "maildir.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+
+namespace hostsim {
+namespace {
+
+bool WriteAll(int file, const std::string& bytes) {
+  for (std::size_t at = 0; at < bytes.size();) {
+    const ssize_t written = ::write(file, bytes.data() + at, bytes.size() - at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    at += static_cast<std::size_t>(written);
+  }
+  return true;
+}
+
+}  // namespace
+
+Maildir::Maildir(std::filesystem::path path, std::uint32_t threads)
+    : path_(std::move(path)), threads_(threads) {}
+
+Maildir::~Maildir() {
+  if (pool_) pool_->join();
+  for (const int directory : {tmp_, new_})
+    if (directory >= 0) ::close(directory);
+}
+
+bool Maildir::Open(std::string* error) {
+  const auto fail = [&](const std::string& what, const std::string& why) {
+    *error = "Maildir \"" + path_.string() + "\": " + what + ": " + why;
+    return false;
+  };
+  for (const char* sub : {"tmp", "new", "cur"}) {
+    std::error_code failure;
+    std::filesystem::create_directories(path_ / sub, failure);
+    if (failure)
+      return fail(std::string("cannot make ") + sub, failure.message());
+  }
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+  tmp_ = ::open((path_ / "tmp").c_str(), kFlags);
+  new_ = ::open((path_ / "new").c_str(), kFlags);
+  if (tmp_ < 0 || new_ < 0) return fail("cannot open it", strerror(errno));
+  if (::faccessat(tmp_, ".", W_OK | X_OK, 0) != 0 ||
+      ::faccessat(new_, ".", W_OK | X_OK, 0) != 0)
+    return fail("cannot write to it", strerror(errno));
+  char name[65] = "";
+  ::gethostname(name, sizeof name - 1);
+  hostname_ = *name ? name : "localhost";
+  for (char& c : hostname_)
+    if (c == '/' || c == ':') c = '_';
+  // Signals are the main thread's; a new thread inherits the mask.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pool_.emplace(threads_);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return true;
+}
+
+void Maildir::Store(std::shared_ptr<const std::string> bytes,
+                    std::function<void(Stored)> done) {
+  boost::asio::post(*pool_,
+                    [this, bytes = std::move(bytes), done = std::move(done)] {
+                      done(StoreNow(*bytes));
+                    });
+}
+
+// Unique among hosts, processes and mails, as Maildir wants it.
+std::string Maildir::NewName() {
+  using std::chrono::microseconds;
+  const auto now = std::chrono::duration_cast<microseconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  char text[96];
+  std::snprintf(text, sizeof text, "%lld.M%lldP%ldQ%llu.",
+                static_cast<long long>(now / 1'000'000),
+                static_cast<long long>(now % 1'000'000),
+                static_cast<long>(::getpid()),
+                static_cast<unsigned long long>(
+                    number_.fetch_add(1, std::memory_order_relaxed)));
+  return text + hostname_;
+}
+
+Maildir::Stored Maildir::StoreNow(const std::string& bytes) noexcept {
+  Stored stored{NewName(), {}};
+  const char* name = stored.name.c_str();
+  const char* step = "create a file in tmp";
+  const int file =
+      ::openat(tmp_, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  bool good = file >= 0;
+  int why = good ? 0 : errno;
+  const auto then = [&](const char* what, auto call) {
+    if (!good) return;
+    step = what;
+    good = call();
+    if (!good) why = errno;
+  };
+  then("write", [&] { return WriteAll(file, bytes); });
+  then("sync the file", [&] { return ::fsync(file) == 0; });
+  // close() may report what a network file system could not write.
+  if (file >= 0 && ::close(file) != 0 && good) {
+    good = false;
+    why = errno;
+  }
+  then("move it to new",
+       [&] { return ::renameat(tmp_, name, new_, name) == 0; });
+  const bool moved = good;
+  then("sync new", [&] { return ::fsync(new_) == 0; });
+  if (good) return stored;
+  // The client keeps the mail and sends it again: no second copy of it here.
+  if (file >= 0) ::unlinkat(moved ? new_ : tmp_, name, 0);
+  stored.error = std::string("cannot ") + step + ": " + strerror(why);
+  return stored;
+}
+
+}  // namespace hostsim
