@@ -13,10 +13,14 @@ read_globals = {
       "registerModule",
       "runInPool", "runInInst", "sleep", "lock", "unlock",
       core = { other_fields = true },
-      threadpool = { fields = { "count", "find", "stat" } },
+      threadpool = { fields = { "count", "find", "stat", "current" } },
     },
   },
-  thread = { fields = { "mutex" } },
+  thread = {
+    fields = {
+      "mutex", "MUTEX_NORMAL", "MUTEX_RECURSIVE", "MUTEX_ERRORCHECK",
+    },
+  },
 }
 
 -- For a policy to keep things in.
