@@ -7,7 +7,6 @@
 //   -- before: Lua code, run in the state before it is attached
 #include <cstdio>
 #include <fstream>
-#include <regex>
 #include <sstream>
 
 #include "check.h"
@@ -35,28 +34,31 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
+// "NAME concurrency=N backlog=N"
+PoolSpec ReadPool(std::istringstream words) {
+  PoolSpec pool;
+  words >> pool.name;
+  for (std::string word; words >> word;) {
+    const std::size_t equals = word.find('=');
+    Check(equals != word.npos, "pool: wanted NAME=NUMBER, found " + word);
+    const auto number =
+        static_cast<std::uint32_t>(std::stoul(word.substr(equals + 1)));
+    (word.starts_with("backlog") ? pool.backlog : pool.concurrency) = number;
+  }
+  return pool;
+}
+
 Setup ReadSetup(const std::string& path) {
   Setup setup;
   setup.source = ReadFile(path);
   std::istringstream lines(setup.source);
-  const std::regex pool_line("^-- pool: (\\S+)(.*)");
   for (std::string line; std::getline(lines, line);) {
-    std::smatch match;
     if (line.starts_with("-- before: ")) {
       setup.before += line.substr(11) + "\n";
     } else if (line == "-- config: completion_returns=results") {
       setup.returns = MSYS_COMPLETION_RETURNS_RESULTS;
-    } else if (std::regex_match(line, match, pool_line)) {
-      PoolSpec pool{match[1], MSYS_UNSET, MSYS_UNSET};
-      const std::string rest = match[2];
-      std::smatch number;
-      if (std::regex_search(rest, number, std::regex("concurrency=(\\d+)"))) {
-        pool.concurrency = static_cast<std::uint32_t>(std::stoul(number[1]));
-      }
-      if (std::regex_search(rest, number, std::regex("backlog=(\\d+)"))) {
-        pool.backlog = static_cast<std::uint32_t>(std::stoul(number[1]));
-      }
-      setup.pools.push_back(pool);
+    } else if (line.starts_with("-- pool: ")) {
+      setup.pools.push_back(ReadPool(std::istringstream(line.substr(9))));
     }
   }
   return setup;
