@@ -47,8 +47,8 @@ Work* Lane::PopOrSettle() {
     tail_ = nullptr;
   } else {
     // The other core wrote it: on its way while `work` runs.
-    const char* next = static_cast<const char*>(head_->owner);
-    for (int line = 0; line < 4; ++line) __builtin_prefetch(next + 64 * line);
+    const char* owner = static_cast<const char*>(head_->owner);
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(owner + 64 * line);
   }
   work->next = nullptr;
   return work;

@@ -50,6 +50,8 @@ int PlainMain(lua_State* L) {
 int ScriptDone(lua_State* L, int status, lua_KContext ctx) {
   auto& script = *reinterpret_cast<Script*>(ctx);
   const bool ok = status == LUA_OK || status == LUA_YIELD;
+  // The results may fill the stack to its last slot; raising ends the script.
+  luaL_checkstack(L, 1, "too many results");
   lua_pushboolean(L, ok);
   lua_replace(L, 1);
   if (ok) return lua_gettop(L);

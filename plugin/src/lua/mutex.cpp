@@ -19,7 +19,6 @@ constexpr char kUnlock[] = "mutex:unlock";
 const char kMeta = 0;
 
 // In a suspended call the stack is: mark, the mutex, the wait, why it failed.
-constexpr int kMutexIndex = 2;
 constexpr int kKept = 3;
 
 enum Type : lua_Integer { kNormal = 0, kRecursive = 1, kErrorCheck = 2 };
