@@ -1,0 +1,113 @@
+// What callouts see and leave behind, and what the first attach() may overlap.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gates.h"
+#include "own_callout.h"
+
+namespace msys::test {
+namespace {
+
+const msys_api& Api() { return *msys_plugin_entry(MSYS_ABI_MAJOR); }
+
+// cancel() before its first slice: the policy of a session that is gone is not
+// begun.
+TEST(CalloutTest, CancelledBeforeItStartsRunsNothing) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  ASSERT_EQ(state.Run("msys.runInPool('CPU', hold, true)").text(), "OK");
+  gates.held.AwaitArrivals();
+  bool prepared = false;
+  OwnCallout callout;
+  callout.prepare = [&](lua_State*) {
+    prepared = true;
+    return -1;
+  };
+  host.On(0, [&] {
+    EXPECT_EQ(callout.RunHere(state), MSYS_OK);
+    EXPECT_EQ(callout.CancelHere(state), MSYS_OK);
+  });
+  gates.held.Open();
+  EXPECT_EQ(callout.Wait(), MSYS_E_CANCELLED);
+  EXPECT_FALSE(prepared);
+}
+
+// Its job is queued when it is cancelled, and its memory is not kept: so many
+// have ended before that there is enough for the next.
+TEST(CalloutTest, CancelledWithAQueuedJobAfterManyJobs) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  ASSERT_EQ(state.Run("for i = 1, 10000 do"
+                      "  msys.runInPool('CPU', function() end, true) "
+                      "end "
+                      "repeat msys.runInPool('CPU', function() end)"
+                      " until msys.threadpool.stat('CPU').job_num_queued == 0"
+                      ).text(), "OK");
+  ASSERT_EQ(state.Run("msys.runInPool('SpoolIn', pass, true)").text(), "OK");
+  gates.passed.AwaitArrivals();
+  auto waiting = state.Start("return msys.runInPool('SpoolIn', function() end)");
+  EXPECT_EQ(plugin.Stats("SpoolIn").queued, 1u);
+  EXPECT_EQ(waiting->Cancel(), MSYS_OK);
+  EXPECT_EQ(waiting->Wait().text(), "CANCELLED");
+  gates.passed.Open();
+}
+
+// What finish() calls sees the _TLS of its own session, and none of the session
+// that had the coroutine before.
+TEST(CalloutTest, FinishSeesItsOwnSession) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  std::string seen;
+  for (const char* mark : {"first", "second"}) {
+    msys_session* session = state.OpenSession();
+    OwnCallout callout;
+    const std::string source = std::string("_TLS.mark = '") + mark + "'";
+    callout.prepare = [&](lua_State* L) {
+      return luaL_loadstring(L, source.c_str()) == LUA_OK ? 0 : -1;
+    };
+    callout.finish = [&](lua_State* L, msys_status) {
+      if (luaL_dostring(L, "local left = tostring(_TLS.left) _TLS.left = 1 "
+                           "return left .. ' ' .. tostring(_TLS.mark) .. ';'") == LUA_OK) {
+        seen += lua_tostring(L, -1);
+      }
+    };
+    ASSERT_EQ(callout.Run(state, session), MSYS_OK);
+    EXPECT_EQ(callout.Wait(), MSYS_OK);
+    state.CloseSession(session);
+  }
+  EXPECT_EQ(seen, "nil first;nil second;");
+}
+
+// For ThreadSanitizer: the main thread configures while loops attach the first
+// states, and each state submits at once.
+TEST(CalloutTest, FirstAttachWhileBeingConfigured) {
+  for (int round = 0; round < 20; ++round) {
+    FakeHost host(2);
+    TestPlugin plugin(Api(), host);
+    std::vector<std::unique_ptr<TestState>> states(2);
+    std::vector<std::thread> threads;
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      threads.emplace_back([&, i] {
+        states[i] = std::make_unique<TestState>(plugin, i);
+        EXPECT_EQ(states[i]->Run("return msys.runInPool('CPU', function() end)").text(),
+                  "OK true");
+      });
+    }
+    for (std::uint32_t n = 1; n <= 8; ++n) {
+      EXPECT_EQ(plugin.Configure({{"CPU", n}, {"new", n}}), MSYS_OK);
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
+}  // namespace
+}  // namespace msys::test

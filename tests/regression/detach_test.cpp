@@ -1,0 +1,92 @@
+// What detach() promises to those who are still busy with the state.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+
+#include "gates.h"
+#include "own_callout.h"
+
+namespace msys::test {
+namespace {
+
+const msys_api& Api() { return *msys_plugin_entry(MSYS_ABI_MAJOR); }
+
+TEST(DetachTest, FinishMayCloseItsSession) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  // One before and one behind it in the list of sessions.
+  msys_session* first = state.OpenSession();
+  msys_session* session = state.OpenSession();
+  msys_session* last = state.OpenSession();
+  ASSERT_TRUE(first != nullptr && last != nullptr);
+  OwnCallout callout;
+  callout.prepare = [](lua_State* L) {
+    return luaL_loadstring(L, "msys.runInPool('IO', pass)") == LUA_OK ? 0 : -1;
+  };
+  callout.finish = [&](lua_State*, msys_status) {
+    plugin.api.session_close(session);
+  };
+  ASSERT_EQ(callout.Run(state, session), MSYS_OK);
+  gates.passed.AwaitArrivals();
+  state.Detach();
+  gates.passed.Open();
+  callout.Wait();
+  state.AwaitDetached();
+}
+
+TEST(DetachTest, WhatABlockingRegionHadSubmittedIsDropped) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  ASSERT_EQ(state.Run("msys.runInPool('CPU', function()"
+                      "  msys.runInPool('IO', function() ran = true end, true)"
+                      "  pass()"
+                      " end, true)").text(), "OK");
+  gates.passed.AwaitArrivals();
+  state.Detach();
+  host.On(0, [] {});  // the loop has dropped what was queued
+  gates.passed.Open();
+  state.AwaitDetached();
+  host.On(0, [&] {
+    EXPECT_EQ(lua_getglobal(state.L, "ran"), LUA_TNIL);
+    lua_pop(state.L, 1);
+  });
+  const msys_pool_stats io = plugin.Stats("IO");
+  EXPECT_EQ(io.submitted, 1u);
+  EXPECT_EQ(io.cancelled, 1u);
+}
+
+// A lane without work, parked at its state's turn, has nothing to wait for in a
+// pool that another state keeps busy.
+TEST(DetachTest, WaitsForNoOtherStatesClosure) {
+  FakeHost host(2);
+  TestPlugin plugin(Api(), host, {{"one", 1}});
+  Gates gates(plugin.api), first(plugin.api), second(plugin.api);
+  TestState other(plugin, 1, "other", std::ref(first));
+  ASSERT_EQ(other.Run("msys.runInPool('one', hold, true)").text(), "OK");
+  first.held.AwaitArrivals();
+  auto state = std::make_unique<TestState>(plugin, 0, "test", std::ref(gates));
+  ASSERT_EQ(state->Run("msys.runInPool('one', function() end, true)"
+                       "msys.runInPool('CPU', hold, true)").text(), "OK");
+  gates.held.AwaitArrivals();
+  first.held.Open();
+  // The thread of "one" has found the lane's state busy and left.
+  while (plugin.Stats("one").threads_active > 0) std::this_thread::yield();
+  host.On(1, [&] { second(other.L); });
+  ASSERT_EQ(other.Run("msys.runInPool('one', hold, true)").text(), "OK");
+  second.held.AwaitArrivals();
+
+  state->Detach();
+  gates.held.Open();
+  state->AwaitDetached();  // while the closure of the other state still runs
+  EXPECT_EQ(plugin.Stats("one").running, 1u);
+  state.reset();
+  second.held.Open();
+}
+
+}  // namespace
+}  // namespace msys::test
