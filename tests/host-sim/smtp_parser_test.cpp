@@ -26,8 +26,8 @@ TEST(SmtpLineSplitterTest, CutsAtCrlfOnly) {
   EXPECT_EQ(line.consumed, 6u);
   EXPECT_EQ(lines.Next("NOO").kind, Kind::kNeedMore);
   EXPECT_EQ(lines.Next("").kind, Kind::kNeedMore);
-  for (const auto bad : {"NOOP\n"sv, "\n"sv, "NO\rOP\r\n"sv, "NOOP\r\r\n"sv,
-                         "NO\0OP\r\n"sv}) {
+  for (const auto bad :
+       {"NOOP\n"sv, "\n"sv, "NO\rOP\r\n"sv, "NOOP\r\r\n"sv, "NO\0OP\r\n"sv}) {
     const auto refused = lines.Next(bad);
     EXPECT_EQ(refused.kind, Kind::kMalformed) << bad;
     EXPECT_EQ(refused.consumed, bad.size()) << bad;
@@ -103,8 +103,8 @@ TEST(SmtpCommandTest, Utf8AddressesNeedSmtpUtf8) {
   EXPECT_EQ(Parse("MAIL FROM:<j\xc3\xb6@b> SMTPUTF8").problem,
             SmtpProblem::kNone);
   EXPECT_EQ(Parse("RCPT TO:<j\xc3\xb6@b>", true).problem, SmtpProblem::kNone);
-  for (const char* bad : {"\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80",
-                          "\xe0\x80\x80", "\x80"})
+  for (const char* bad : {"\xc3", "\xc0\xaf", "\xed\xa0\x80",
+                          "\xf5\x80\x80\x80", "\xe0\x80\x80", "\x80"})
     EXPECT_EQ(Parse("RCPT TO:<a" + std::string(bad) + "@b>", true).problem,
               SmtpProblem::kSyntax)
         << bad;

@@ -1,0 +1,89 @@
+"""Stopping, killing, many connections.
+
+usage: stop_test.py HOST_SIM PLUGIN
+"""
+import resource
+import signal
+import unittest
+
+from server import Server
+
+
+class StopTest(unittest.TestCase):
+    def start(self, *args, **keys):
+        server = Server(*args, **keys)
+        self.addCleanup(server.remove)
+        return server
+
+    def test_a_mail_under_way_is_finished_an_idle_client_is_not_waited_for(self):
+        server = self.start(shutdown=50)
+        idle, busy = server.connect().greet(), server.connect().greet()
+        busy.begin_mail().send(b"Subject: late\r\n\r\n")
+        server.signal()
+        self.assertTrue(idle.reply().startswith("421"))
+        self.assertEqual(idle.reply(), "")
+        self.assertTrue(busy.ask(b"body\r\n.\r\n").startswith("250"))
+        self.assertTrue(busy.reply().startswith("421"))
+        idle.close()
+        busy.close()
+        self.assertEqual(server.wait(), 0, "".join(server.log))
+        self.assertEqual(len(server.mails()), 1)
+
+    def test_after_the_deadline_a_mail_is_cut_and_the_status_says_so(self):
+        server = self.start(shutdown=1)
+        client = server.connect().greet().begin_mail()
+        server.signal()
+        self.assertTrue(client.reply().startswith("421"))
+        client.close()
+        self.assertEqual(server.wait(), 1)
+        self.assertEqual(server.mails(), [])
+
+    def test_a_second_signal_ends_it_at_once(self):
+        server = self.start(shutdown=500)
+        idle = server.connect().greet()
+        client = server.connect().greet().begin_mail()
+        server.signal()
+        # The sign that the first signal has been taken.
+        self.assertTrue(idle.reply().startswith("421"))
+        server.signal()
+        self.assertEqual(server.wait(), 128 + signal.SIGTERM)
+        idle.close()
+        client.close()
+
+    def test_a_mail_that_was_accepted_survives_kill_9(self):
+        server = self.start()
+        client = server.connect().greet().begin_mail()
+        self.assertTrue(client.ask(b"kept\r\n.\r\n").startswith("250"))
+        server.signal(signal.SIGKILL)
+        server.wait()
+        client.close()
+        self.assertEqual(server.mails(), [b"kept\r\n"])
+
+    def test_500_idle_clients_and_one_more_than_allowed(self):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE,
+                           (hard if 0 < hard < 4096 else 4096, hard))
+        server = self.start("Max_Connections = 501")
+        idle = [server.connect() for _ in range(500)]
+        for client in idle:
+            self.assertTrue(client.reply().startswith("220"))
+        client = server.connect().greet().begin_mail()
+        self.assertTrue(client.ask(b"served\r\n.\r\n").startswith("250"))
+        refused = server.connect()
+        self.assertTrue(refused.reply().startswith("421"))
+        self.assertEqual(server.stop(), 0, "".join(server.log))
+        for one in idle + [client, refused]:
+            one.close()
+
+    def test_a_silent_client_is_timed_out(self):
+        server = self.start("Timeout = 1")
+        client = server.connect().greet()
+        client.send(b"NOO")
+        self.assertTrue(client.reply().startswith("421"))
+        self.assertEqual(client.reply(), "")
+        client.close()
+        self.assertEqual(server.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=["stop_test"])
