@@ -53,9 +53,15 @@ tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner \
   --mtime="@$SOURCE_DATE_EPOCH" -c "$name" |
   gzip -9n >"$work/SOURCES/$name.tar.gz"
 
-# Debian has no database of RPM packages to look dependencies up in.
+# Debian has no database of RPM packages to look dependencies up in.  Its rpmbuild
+# compresses man pages by a script that needs bash but is run by dash, and leaves
+# the symbol tables in.
 flags=()
-[ ! -e /etc/debian_version ] || flags=(--nodeps)
+if [ -e /etc/debian_version ]; then
+  flags=(--nodeps --define "__os_install_post
+    bash /usr/lib/rpm/brp-compress /usr
+    strip --strip-unneeded %{buildroot}%{_bindir}/* %{buildroot}%{_libdir}/msys/plugins/*")
+fi
 quietly rpmbuild -ba "${flags[@]}" --define "_topdir $work" \
   --define "_tmppath $work/TMP" --define '_buildhost reproducible' \
   --define 'use_source_date_epoch_as_buildtime 1' \
