@@ -2,7 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "check.h"
 extern "C" {
@@ -26,6 +28,15 @@ std::vector<msys_pool_config> ToAbi(const std::vector<PoolSpec>& pools) {
 msys_config ToAbi(const std::vector<msys_pool_config>& pools, int returns) {
   return {sizeof(msys_config), static_cast<std::uint32_t>(pools.size()),
           pools.data(), returns};
+}
+
+// MSYS_TEST_GC=stress: in a fresh state the collector begins its next cycle at once
+// and steps at every allocation; MSYS_TEST_GC=generational: what it says.
+void SetCollector(lua_State* L) {
+  const char* wanted = std::getenv("MSYS_TEST_GC");
+  if (wanted == nullptr) return;
+  if (std::string_view(wanted) == "stress") lua_gc(L, LUA_GCINC, 1, 1000, 1);
+  if (std::string_view(wanted) == "generational") lua_gc(L, LUA_GCGEN, 1, 1);
 }
 
 }  // namespace
@@ -182,6 +193,7 @@ TestState::TestState(TestPlugin& p, std::uint32_t l, const std::string& name,
   plugin.host.On(loop, [&] {
     L = luaL_newstate();
     luaL_openlibs(L);
+    SetCollector(L);
     if (before) before(L);
     msys_error error{};
     error.struct_size = sizeof error;
