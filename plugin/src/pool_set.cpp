@@ -69,6 +69,11 @@ bool PoolSet::Configure(const msys_config* config, std::string& error) {
     return false;
   }
   const std::uint32_t stride = count == 0 ? 0 : config->pools->struct_size;
+  if (stride % alignof(msys_pool_config) != 0) {
+    error = "pool 0: struct_size is " + std::to_string(stride) +
+            "; set it to sizeof(msys_pool_config) in every element";
+    return false;
+  }
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto* pool =
         reinterpret_cast<const msys_pool_config*>(bytes + i * std::size_t{stride});
