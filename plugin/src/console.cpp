@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "engine.h"
+#include "held.h"
 #include "state.h"
 
 namespace msys {
@@ -72,9 +73,16 @@ std::size_t ListRunning(Engine& engine, const Pool* only, std::string& out) {
   return count;
 }
 
+// One line, whatever was typed.
+std::string Quoted(const std::string& text) {
+  char quoted[128];
+  Quote(text.data(), text.size(), quoted, sizeof quoted);
+  return quoted;
+}
+
 msys_status Wrong(std::string& answer, const std::string& command,
                   const std::string& hint) {
-  answer = "unknown command \"" + command + "\"; " + hint + "\n";
+  answer = "unknown command " + Quoted(command) + "; " + hint + "\n";
   return MSYS_E_NOT_FOUND;
 }
 
@@ -157,7 +165,7 @@ msys_status RunConsole(Engine& engine, const std::string& command,
   if (pool == nullptr) {
     char names[512];
     pools.ListNames(names, sizeof names, false);
-    answer = "no thread pool named \"" + words[1] + "\"; pools: " + names + "\n";
+    answer = "no thread pool named " + Quoted(words[1]) + "; pools: " + names + "\n";
     return MSYS_E_NOT_FOUND;
   }
   if (is(2, "stats")) {

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -28,6 +29,14 @@ inline std::vector<ThreadInfo> Threads() {
   }
   closedir(tasks);
   return threads;
+}
+
+inline bool Blocked(const ThreadInfo& thread, int signal) {
+  std::ifstream status("/proc/self/task/" + std::to_string(thread.tid) + "/status");
+  std::string line;
+  while (std::getline(status, line) && !line.starts_with("SigBlk:")) {
+  }
+  return (std::stoull(line.substr(7), nullptr, 16) >> (signal - 1) & 1) != 0;
 }
 
 inline std::size_t CountThreads(std::string_view prefix) {

@@ -70,14 +70,8 @@ TEST(TimerTest, ASignalNeverGoesToItsThread) {
   test::AwaitThreads("msys-timer", 1);
   for (const test::ThreadInfo& thread : test::Threads()) {
     if (thread.name != "msys-timer") continue;
-    std::ifstream status("/proc/self/task/" + std::to_string(thread.tid) +
-                         "/status");
-    std::string line;
-    while (std::getline(status, line) && !line.starts_with("SigBlk:")) {
-    }
-    const auto blocked = std::stoull(line.substr(7), nullptr, 16);
     for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGCHLD, SIGALRM}) {
-      EXPECT_TRUE(blocked >> (signal - 1) & 1) << signal;
+      EXPECT_TRUE(test::Blocked(thread, signal)) << signal;
     }
   }
 }

@@ -1,5 +1,6 @@
 #include "binding.h"
 
+#include "../held.h"
 #include "../state.h"
 
 namespace msys {
@@ -87,8 +88,12 @@ Pool& CheckPool(lua_State* L, State& state, int arg) {
                                             luaL_tolstring(L, arg, nullptr), names));
     }
     if (type == LUA_TSTRING) {
-      luaL_argerror(L, arg, lua_pushfstring(L, "no thread pool named \"%s\"; pools: %s",
-                                            lua_tostring(L, arg), names));
+      std::size_t length = 0;
+      const char* name = lua_tolstring(L, arg, &length);
+      char quoted[96];
+      Quote(name, length, quoted, sizeof quoted);
+      luaL_argerror(L, arg, lua_pushfstring(L, "no thread pool named %s; pools: %s",
+                                            quoted, names));
     }
     luaL_argerror(L, arg,
                   lua_pushfstring(L, "thread pool name or id expected, got %s; "

@@ -1,0 +1,159 @@
+// The operators' commands.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <regex>
+
+#include "gates.h"
+#include "test_plugin.h"
+#include "threads.h"
+
+namespace msys::test {
+namespace {
+
+class ConsoleTest : public testing::Test {
+ protected:
+  const msys_api& api_ = *msys_plugin_entry(MSYS_ABI_MAJOR);
+  Gates gates_{api_};
+  FakeHost host_{2};
+  TestPlugin plugin_{api_, host_, {{"one", 1}}};
+  TestState state_{plugin_, 0, "policies", [this](lua_State* L) { gates_.Bind(L); }};
+
+  msys_status Ask(const std::string& command, std::string& answer) {
+    answer.clear();
+    return api_.console(
+        plugin_.handle, command.c_str(),
+        [](void* ctx, const char* text, std::size_t length) {
+          static_cast<std::string*>(ctx)->append(text, length);
+        },
+        &answer);
+  }
+  std::string Ask(const std::string& command) {
+    std::string answer;
+    EXPECT_EQ(Ask(command, answer), MSYS_OK) << command << "\n" << answer;
+    return answer;
+  }
+};
+
+void ExpectMatch(const std::string& text, const char* pattern) {
+  EXPECT_TRUE(std::regex_search(text, std::regex(pattern)))
+      << text << "does not match " << pattern;
+}
+
+TEST_F(ConsoleTest, AnIdlePlugin) {
+  EXPECT_EQ(Ask("threads stats"), "no pool has been used yet\n");
+  EXPECT_EQ(Ask("threads busy"), "nothing runs\n");
+  EXPECT_EQ(Ask("threads CPU queue"), "nothing is queued\n");
+  EXPECT_EQ(Ask("threads cpu running"), "nothing runs\n");
+  ExpectMatch(Ask("threads cpu stats"), "^CPU thread pool: concurrency 4\n");
+  ExpectMatch(Ask("help"), "threads POOL queue");
+}
+
+TEST_F(ConsoleTest, WhatRunsAndWhatWaits) {
+  auto first = state_.Start(
+      "msys.runInPool('one', function()\n block('first') end)");
+  gates_["first"].AwaitArrivals();
+  // In another state, so that they are queued for the pool and not for the turn.
+  TestState other(plugin_, 1, "others", [this](lua_State* L) { gates_.Bind(L); });
+  auto second = other.Start(
+      "msys.runInPool('one', function() end, true)\n"
+      "msys.runInPool('one',\n function() end)");
+  auto loop = state_.Start(
+      "msys.runInInst(1, function() msys.runInPool('IO', block, true) "
+      "msys.lock('x') msys.sleep(3600) end)");
+
+  ExpectMatch(Ask("threads one running"), "^one  policies  test:1  \\d+\\.\\d{3} s\n$");
+  ExpectMatch(Ask("threads one queue"),
+              "^one  others  test:1  \\d+\\.\\d{3} s\n"
+              "one  others  test:3  \\d+\\.\\d{3} s\n$");
+  while (Ask("threads busy").find("loop  policies  test:1") == std::string::npos) {
+    std::this_thread::yield();
+  }
+  ExpectMatch(Ask("threads busy"), "one  policies  test:1  ");
+  ExpectMatch(Ask("threads one stats"), "Jobs: queued 2, running 1, suspended 0\n");
+  ExpectMatch(Ask("threads stats"), "one thread pool: concurrency 1\n");
+  loop->Cancel();
+  gates_["first"].Open();
+  second->Wait();
+  EXPECT_EQ(Ask("threads one queue"), "nothing is queued\n");
+  state_.Detach();  // ends the sleep
+}
+
+TEST_F(ConsoleTest, ResetStartsAgainFromZero) {
+  state_.Run("for _ = 1, 5 do msys.runInPool('one', function() end) end");
+  ExpectMatch(Ask("threads one stats"), "Total invocations: 5\n");
+  ExpectMatch(Ask("threads reset"), "zero");
+  ExpectMatch(Ask("threads one stats"), "Total invocations: 0\n");
+  EXPECT_EQ(state_.Run("local s = msys.threadpool.stat('one') "
+                       "return s.invocations, s.submitted, s.run_max")
+                .text(),
+            "OK 0 0 0.0");
+  state_.Run("msys.runInPool('one', function() end)");
+  ExpectMatch(Ask("threads one stats"), "Total invocations: 1\n");
+}
+
+TEST_F(ConsoleTest, WrongCommandsGetALineThatSaysWhatIsRight) {
+  std::string answer;
+  for (const char* command :
+       {"", " ", "thread stats", "threads", "threads nonsense", "threads one",
+        "threads one nonsense", "threads one stats now", "help me", "\n", "\xff\xfe"}) {
+    EXPECT_EQ(Ask(command, answer), MSYS_E_NOT_FOUND) << command;
+    EXPECT_EQ(std::count(answer.begin(), answer.end(), '\n'), 1) << answer;
+  }
+  EXPECT_EQ(Ask("threads dns stats", answer), MSYS_E_NOT_FOUND);
+  EXPECT_EQ(answer,
+            "no thread pool named \"dns\"; pools: CPU, IO, SwapOut, SwapIn, Close, "
+            "Unlink, Batch_Unlink, SpoolIn, one\n");
+  EXPECT_EQ(Ask(std::string(1'000'000, 'x'), answer), MSYS_E_NOT_FOUND);
+  EXPECT_LT(answer.size(), 500u);
+  EXPECT_EQ(Ask("threads " + std::string(100'000, 'y') + " stats", answer),
+            MSYS_E_NOT_FOUND);
+}
+
+TEST_F(ConsoleTest, LettersCaseAndSpacesDoNotMatter) {
+  state_.Run("msys.runInPool('one', function() end)");
+  EXPECT_EQ(Ask("  THREADS \t One   Queue "), "nothing is queued\n");
+}
+
+TEST_F(ConsoleTest, ManyAskWhileJobsComeAndGo) {
+  auto running = state_.Start(R"(
+    for i = 1, 3000 do
+      -- A closure that nobody keeps, of a file that nobody keeps.
+      msys.runInPool('one', load('local f = ... return f', '@gone' .. i .. '.lua'), true)
+      if i % 100 == 0 then msys.runInPool('one', function() end) end
+    end)");
+  std::vector<std::jthread> operators;
+  for (int i = 0; i < 3; ++i) {
+    operators.emplace_back([&] {
+      while (!running->done()) {
+        for (const char* command : {"threads stats", "threads busy", "threads one queue",
+                                    "threads one running", "threads reset"}) {
+          std::string answer;
+          EXPECT_EQ(Ask(command, answer), MSYS_OK);
+        }
+      }
+    });
+  }
+  EXPECT_EQ(running->Wait().text(), "OK");
+}
+
+TEST_F(ConsoleTest, WorkersTakeNoAsynchronousSignals) {
+  auto running = state_.Start("msys.runInPool('one', function() block('signals') end)");
+  gates_["signals"].AwaitArrivals();
+  int workers = 0;
+  for (const ThreadInfo& thread : Threads()) {
+    if (thread.name != "one/1") continue;
+    ++workers;
+    for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGCHLD, SIGALRM}) {
+      EXPECT_TRUE(Blocked(thread, signal)) << signal;
+    }
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE}) {
+      EXPECT_FALSE(Blocked(thread, fault)) << fault;
+    }
+  }
+  EXPECT_EQ(workers, 1);
+  gates_["signals"].Open();
+}
+
+}  // namespace
+}  // namespace msys::test
