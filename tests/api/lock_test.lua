@@ -197,6 +197,8 @@ test.case("a holder that is cancelled: logged, and the next one gets it", functi
     msys.unlock("dying")
     return "got it"
   end)
+  -- One that has not begun holds nothing: both begin while this waits.
+  assert(msys.runInPool("CPU", function() end))
   test.equal(0, test.cancel(handle))
   test.returns({ test.status.cancelled }, test.wait(handle))
   test.returns({ 0, "got it" }, test.wait(next_one))

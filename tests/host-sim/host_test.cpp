@@ -231,7 +231,9 @@ TEST_F(HostTest, RunInPoolSuspendsAndSessionsShareStates) {
           300, "Lua { Max_States = 3 }\nEventLoop { Concurrency = 2 }");
   EXPECT_EQ(ran.status, kExitDone) << ran.err;
   EXPECT_EQ(ran.of("accepted"), 300u);
-  EXPECT_EQ(ran.json["states"], 3);
+  // How many are made depends on how fast sessions end; never more than allowed.
+  EXPECT_GE(ran.json["states"], 1);
+  EXPECT_LE(ran.json["states"], 3);
   EXPECT_EQ(ran.json["loops"].size(), 2u);
   EXPECT_TRUE(ran.json["drained"].get<bool>());
 }
