@@ -9,12 +9,17 @@
 
 #include "connection.h"
 #include "message.h"
+#include "msys/plugin.h"
 
 namespace hostsim {
 
 // Installs everything into a fresh state, before the plugin is attached.
 // `package_dir` (may be "") is searched first by require.  [-0, +0, e]
 void OpenBindings(lua_State* L, const char* package_dir);
+
+// msys.core.io_wrapper_open, msys.readfile, msys.execute, which wait in blocking
+// regions of the plugin.  [-0, +0, e]
+void OpenIo(lua_State* L, const msys_api* api);
 
 // Parts of it, one file each.  [-0, +0, m]
 void OpenMsg(lua_State* L);

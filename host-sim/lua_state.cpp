@@ -9,6 +9,7 @@ namespace {
 
 int l_open_bindings(lua_State* L) {
   OpenBindings(L, static_cast<const char*>(lua_touserdata(L, 1)));
+  OpenIo(L, static_cast<const msys_api*>(lua_touserdata(L, 2)));
   return 0;
 }
 
@@ -119,7 +120,8 @@ bool LuaState::Attach() {
   lua_setwarnf(L_, OnWarning, nullptr);
   lua_pushcfunction(L_, l_open_bindings);
   lua_pushlightuserdata(L_, const_cast<char*>(policy_.package_dir.c_str()));
-  if (lua_pcall(L_, 1, 0, 0) != LUA_OK) {
+  lua_pushlightuserdata(L_, const_cast<msys_api*>(plugin_.api()));
+  if (lua_pcall(L_, 2, 0, 0) != LUA_OK) {
     const char* text = lua_tostring(L_, -1);
     Log(MSYS_LOG_ERROR, "lua", text ? text : "cannot install the bindings");
     lua_settop(L_, 0);

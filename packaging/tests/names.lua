@@ -39,6 +39,7 @@ function mod:validate_data(msg, ac, vctx)
   end
   local _, job = msys.runInPool("IO", function() end, function() end)
   methods("job", job)
+  methods("handle", msys.core.io_wrapper_open("/dev/null", msys.core.O_RDONLY))
   if thread.mutex then
     methods("mutex", thread.mutex())
   end
