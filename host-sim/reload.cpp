@@ -61,6 +61,7 @@ std::vector<std::string> NeedRestart(const Config& running,
   check(running.listener == read.listener, "Listener");
   check(running.shutdown_timeout_s == read.shutdown_timeout_s,
         "Shutdown_Timeout");
+  check(running.listener == read.listener, "Listener");
   DifferPools(running, read, &out);
   return out;
 }
