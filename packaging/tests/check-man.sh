@@ -108,14 +108,15 @@ END
 } | sed 's/[( ].*//' >"$work/man"
 compare 'Lua name' 'msys-runInPool(3lua) or host-sim(1)'
 
-# The same as the annotations for editors have it, without constants and fields.
+# The plugin's, as the annotations for editors have them, without constants and
+# fields.
 if [ -e "$top/lua/msys.d.lua" ]; then
   sed -nE 's/^function ([A-Za-z_.:]+)\(.*/\1/p' "$top/lua/msys.d.lua" |
     grep -E '^(msys|thread)\.[a-z]' >"$work/code"
-  grep -E '^(msys|thread)\.[a-z]+[A-Za-z.]*$' "$work/man" |
-    grep -v '^msys\.core\.[A-Z]' >"$work/functions"
-  mv "$work/functions" "$work/man"
-  compare 'function of msys.d.lua' 'msys-runInPool(3lua) or host-sim(1)'
+  entries msys-runInPool.3lua | cut -f3 | sed 's/[( ].*//' |
+    grep -E '^(msys|thread)\.[a-z]+[A-Za-z.]*$' |
+    grep -v '^msys\.core\.[A-Z]' >"$work/man"
+  compare 'function of msys.d.lua' 'msys-runInPool(3lua)'
 fi
 
 # The ABI: functions, by the struct they are in, and statuses
