@@ -137,7 +137,7 @@ TEST(LeakTest, CallsLeaveNothing) {
     const long now = LuaBytes(state);
     if (lua != 0) {
       std::printf("Lua: %+ld bytes\n", now - lua);
-      EXPECT_LE(now - lua, 64L << 10);
+      EXPECT_LE(now - lua, 256L << 10);
     }
     lua = now;
   });
@@ -146,7 +146,7 @@ TEST(LeakTest, CallsLeaveNothing) {
 TEST(LeakTest, StatesLeaveNothing) {
   FakeHost host;
   TestPlugin plugin(Api(), host);
-  ExpectFlat("attach and detach", Share(1000), 64L << 10, [&](int n) {
+  ExpectFlat("attach and detach", Share(1000), 256L << 10, [&](int n) {
     for (int i = 0; i < n; ++i) {
       TestState state(plugin);
       msys_session* session = state.OpenSession();
@@ -160,7 +160,7 @@ TEST(LeakTest, StatesLeaveNothing) {
 }
 
 TEST(LeakTest, PluginsLeaveNothing) {
-  ExpectFlat("open and stop", Share(1000), 64L << 10, [](int n) {
+  ExpectFlat("open and stop", Share(1000), 256L << 10, [](int n) {
     FakeHost host;
     for (int i = 0; i < n; ++i) {
       TestPlugin plugin(Api(), host, {{"CPU", 2}, {"new", 1}});
