@@ -58,9 +58,9 @@ tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner \
 # the symbol tables in.
 flags=()
 if [ -e /etc/debian_version ]; then
-  flags=(--nodeps --define "__os_install_post
-    bash /usr/lib/rpm/brp-compress /usr
-    strip --strip-unneeded %{buildroot}%{_bindir}/* %{buildroot}%{_libdir}/msys/plugins/*")
+  finish='bash /usr/lib/rpm/brp-compress /usr;'
+  finish+='strip --strip-unneeded %{buildroot}%{_bindir}/* %{buildroot}%{_libdir}/msys/plugins/*'
+  flags=(--nodeps --define "__os_install_post $finish")
 fi
 quietly rpmbuild -ba "${flags[@]}" --define "_topdir $work" \
   --define "_tmppath $work/TMP" --define '_buildhost reproducible' \
