@@ -79,6 +79,7 @@ test.case("cancelled while the timer fires", function()
   for i = 1, 200 do
     handles[i] = test.start(function() msys.sleep(i / 100000) end)
   end
+  msys.sleep(0)
   for i = 1, 200 do test.cancel(handles[i]) end
   for i = 1, 200 do
     local status = test.wait(handles[i])
