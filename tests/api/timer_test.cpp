@@ -96,7 +96,8 @@ TEST(TimerTest, FiresInTheOrderOfDeadlinesWhateverIsCancelled) {
   std::vector<std::unique_ptr<Entry>> entries;
   std::vector<bool> cancelled;
   // All are armed before the first is due.
-  const std::uint64_t base = NowNs() + 200'000'000;
+  const std::uint64_t base = NowNs() + 1'000'000'000;
+  int wrong = 0;
   for (int i = 0; i < 5000; ++i) {
     entries.push_back(std::make_unique<Entry>());
     entries.back()->clock = &clock;
@@ -104,11 +105,15 @@ TEST(TimerTest, FiresInTheOrderOfDeadlinesWhateverIsCancelled) {
     cancelled.push_back(false);
     if (random() % 3 == 0) {
       const std::size_t which = random() % entries.size();
-      EXPECT_EQ(timer.Cancel(*entries[which]), !cancelled[which]);
+      wrong += timer.Cancel(*entries[which]) == cancelled[which];
       cancelled[which] = true;
     }
   }
-  if (NowNs() >= base) GTEST_SKIP() << "too slow a machine to arm them in time";
+  if (NowNs() >= base) {
+    for (auto& entry : entries) timer.Cancel(*entry);
+    GTEST_SKIP() << "too slow a machine to arm them in time";
+  }
+  EXPECT_EQ(wrong, 0);
   Entry last;
   test::Gate gate;
   last.gate = &gate;
