@@ -41,6 +41,7 @@ Lua {
   Script "b" { Source = "/abs/b.lua" }
 }
 Log { Level = "WARNING" File = "x.log" }
+Control { Socket = "run/s" }
 Shutdown_Timeout = 7
 )");
   ASSERT_TRUE(config) << error_;
@@ -63,6 +64,7 @@ Shutdown_Timeout = 7
   EXPECT_EQ(config->scripts[1].source, "/abs/b.lua");
   EXPECT_EQ(config->log_level, MSYS_LOG_WARNING);
   EXPECT_EQ(config->log_file, here / "x.log");
+  EXPECT_EQ(config->control_socket, here / "run/s");
   EXPECT_EQ(config->shutdown_timeout_s, 7u);
 }
 

@@ -55,6 +55,16 @@ TEST(OptionsTest, ErrorsNameWhatIsWrong) {
             "--concurrency 0: a number from 1 to 100000 is wanted");
 }
 
+TEST(OptionsTest, ControlTakesACommandAndNoConfiguration) {
+  const Parsed p = Parse({"--control", "s", "threads", "IO", "stats"});
+  ASSERT_TRUE(p.good) << p.error;
+  EXPECT_EQ(p.options.action, Options::Action::kControl);
+  EXPECT_EQ(p.options.control, "s");
+  EXPECT_EQ(p.options.command, "threads IO stats");
+  EXPECT_EQ(Parse({"--control", "s"}).error,
+            "no command given: --control SOCKET help lists them");
+}
+
 TEST(OptionsTest, CheckConfigHelpAndVersionNeedNoMail) {
   EXPECT_TRUE(Parse({"-c", "a", "--check-config"}).good);
   EXPECT_EQ(Parse({"--help"}).options.action, Options::Action::kHelp);
