@@ -156,8 +156,8 @@ test.case("close variables of a closure run in the pool", function()
   test.equal("IO", closed_in)
 end)
 
-test.case("10000 calls in a row", function()
-  for i = 1, 10000 do
+test.case("2000 calls in a row", function()
+  for i = 1, 2000 do
     local ok, value = msys.runInPool("CPU", function() return i end)
     if not ok or value ~= i then error("call " .. i) end
   end
