@@ -12,6 +12,7 @@ namespace msys {
 namespace {
 
 struct Finish {
+  State* state;
   void (*finish)(void* ctx, lua_State* L, msys_status status, int count);
   void* ctx;
   const char* name;
@@ -26,7 +27,7 @@ int FinishMain(lua_State* L) {
   if (request->status == MSYS_E_LUA) {
     lua_settop(L, 2);  // error value, traceback
     if (lua_type(L, 2) != LUA_TSTRING) {
-      luaL_tolstring(L, 1, nullptr);
+      request->state->PushErrorText(L, 1);
       lua_replace(L, 2);
     }
   }
@@ -136,7 +137,7 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status,
   if (script.next != nullptr) script.next->prev = script.prev;
 
   msys_callout& callout = *script.callout;
-  Finish request{callout.finish, callout.ctx,
+  Finish request{this, callout.finish, callout.ctx,
                  callout.name != nullptr ? callout.name : "callout", status,
                  count};
   callout.plugin_data = nullptr;

@@ -21,12 +21,12 @@ void* TraceKey(Script& script) { return &script.kind; }
 int KeepTraceback(lua_State* L) {
   // Found only now: a closure that carries it would be an allocation, and
   // garbage, for every script that does not fail.
-  const State* state = State::Of(L);
+  State* state = State::Of(L);
   const Slice* slice = state == nullptr ? nullptr : state->current;
   if (slice == nullptr || slice->script == nullptr) return 1;
   Script* const script = slice->script;
-  const char* message = luaL_tolstring(L, 1, nullptr);
-  luaL_traceback(L, L, message, 1);
+  state->PushErrorText(L, 1);
+  luaL_traceback(L, L, lua_tostring(L, -1), 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, TraceKey(*script));
   lua_settop(L, 1);
   return 1;

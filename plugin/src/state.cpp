@@ -1,6 +1,7 @@
 #include "state.h"
 
 #include <cassert>
+#include <cstdio>
 #include <new>
 
 #include "clock.h"
@@ -21,6 +22,12 @@ const char kNoMemory[] = "not enough memory";
 
 int MakeText(lua_State* L) {
   lua_pushstring(L, static_cast<const char*>(lua_touserdata(L, 1)));
+  return 1;
+}
+
+// A value  ->  its text.  A script's __tostring may raise.
+int ToText(lua_State* L) {
+  luaL_tolstring(L, 1, nullptr);
   return 1;
 }
 
@@ -239,6 +246,23 @@ void State::PushText(lua_State* to, const char* text) {
     if (ok) return;
   }
   anchors.Push(to, no_memory_text_);
+}
+
+void State::PushErrorText(lua_State* L, int index) {
+  lua_pushvalue(L, index);
+  if (lua_type(L, -1) == LUA_TSTRING) return;
+  lua_pushcfunction(L, &ToText);
+  lua_pushvalue(L, -2);
+  const bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  if (!ok) {
+    char text[80];
+    std::snprintf(text, sizeof text,
+                  "an error value that cannot be made text, a %s",
+                  luaL_typename(L, -2));
+    lua_pop(L, 1);
+    PushText(L, text);
+  }
+  lua_remove(L, -2);
 }
 
 Coroutine State::TakeCoroutine() {

@@ -84,6 +84,9 @@ class State final : public LaneRunner {
   Coroutine TakeCoroutine();
   // Pushes a string, or "not enough memory".
   void PushText(lua_State* to, const char* text);
+  // Pushes the text of the error value at `index`, which has three free slots
+  // above it: what tostring gives, or else that it gives nothing.
+  void PushErrorText(lua_State* L, int index);
 
   // ---- callouts and sessions [loop] ----------------------------------------
   msys_status Run(msys_callout& callout);

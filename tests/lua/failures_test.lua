@@ -107,3 +107,34 @@ test.case("a close variable sees the error value as it was", function()
   test.drain("one")
   test.equal(thing, seen)
 end)
+
+-- Values that cannot be made text: with an error, with a wait, with no string.
+local function untold()
+  return ipairs {
+    setmetatable({}, { __tostring = function() error("mean") end }),
+    setmetatable({}, { __tostring = function() msys.runInPool("CPU", print) end }),
+    setmetatable({}, { __tostring = function() return {} end }),
+    setmetatable({}, { __tostring = 1 }),
+  }
+end
+
+test.case("a value that cannot be made text stays what it is, for who waits", function()
+  for _, thing in untold() do
+    local told
+    local _, job = msys.runInPool("one", function() error(thing) end,
+      function(...) told = table.pack(...) end)
+    test.returns({ false, thing }, job:wait())
+    repeat test.drain("one") until told
+    test.returns({ false, thing }, table.unpack(told, 1, told.n))
+  end
+end)
+
+test.case("a value that cannot be made text stays what it is, for finish()", function()
+  for _, thing in untold() do
+    local status, value, trace = test.wait(test.start(function() error(thing) end))
+    test.equal(test.status.lua, status)
+    test.equal(true, rawequal(thing, value))
+    test.matches("^an error value that cannot be made text, a table\nstack traceback:\n",
+      trace)
+  end
+end)

@@ -87,6 +87,24 @@ TEST(CalloutTest, FinishSeesItsOwnSession) {
   EXPECT_EQ(seen, "nil first;nil second;");
 }
 
+// finish() is called whatever prepare() has raised: a session waits for it.
+TEST(CalloutTest, PrepareRaisesWhatCannotBeMadeText) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  OwnCallout callout;
+  callout.prepare = [](lua_State* L) {
+    if (luaL_dostring(L, "return setmetatable({}, {__tostring = function() "
+                         "error('mean') end})") != LUA_OK) return -1;
+    return lua_error(L);
+  };
+  std::string text;
+  callout.finish = [&](lua_State* L, msys_status) { text = lua_tostring(L, -1); };
+  ASSERT_EQ(callout.Run(state), MSYS_OK);
+  EXPECT_EQ(callout.Wait(), MSYS_E_LUA);
+  EXPECT_EQ(text, "an error value that cannot be made text, a table");
+}
+
 // For ThreadSanitizer: the main thread configures while loops attach the first
 // states, and each state submits at once.
 TEST(CalloutTest, FirstAttachWhileBeingConfigured) {
