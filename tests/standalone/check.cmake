@@ -1,5 +1,6 @@
 # Runs INTERPRETER SCRIPT: wanted are the exit status STATUS, and the words (a
-# list) OUTPUT and ERRORS, in this order, in what it prints.
+# list) OUTPUT and ERRORS, in this order, in what it prints, and none of the words
+# UNWANTED.
 execute_process(COMMAND ${INTERPRETER} ${SCRIPT} RESULT_VARIABLE status
   OUTPUT_VARIABLE output ERROR_VARIABLE errors TIMEOUT 50)
 set(found "exit status ${status}\n${output}\n${errors}")
@@ -18,4 +19,10 @@ foreach(channel output errors)
     math(EXPR at "${at} + ${length}")
     string(SUBSTRING "${rest}" ${at} -1 rest)
   endforeach()
+endforeach()
+foreach(words IN LISTS UNWANTED)
+  string(FIND "${output}" "${words}" at)
+  if(NOT at EQUAL -1)
+    message(FATAL_ERROR "unwanted: \"${words}\"\n${found}")
+  endif()
 endforeach()

@@ -141,6 +141,7 @@ int OpenBinding(lua_State* L) {
   SubTable(L, 2, "thread");                   // 6
   OpenConstants(L, 4);
   OpenCoroutine(L);
+  OpenExit(L);
   OpenDataSharing(L);
   OpenJobObject(L);
   OpenRunInPool(L, 3);

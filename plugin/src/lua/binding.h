@@ -57,6 +57,7 @@ void SubTable(lua_State* L, int table, const char* name);
 // One for each family; called once, at attach, with nothing on the stack to
 // keep.  [-0, +0, e]
 void OpenCoroutine(lua_State* L);
+void OpenExit(lua_State* L);
 void OpenConstants(lua_State* L, int core);
 void OpenDataSharing(lua_State* L);
 void OpenRunInPool(lua_State* L, int msys);
