@@ -69,7 +69,8 @@ function msys.sleep(seconds) end
 
 ---Locks a name, in all Lua states of the server.  While another script or closure
 ---has it the calling one is suspended; those who wait get it in the order in
----which they came.  Locking what one holds already is an error.
+---which they came.  Locking what one holds already is an error, and so is what a
+---script of this Lua state holds that waits, itself, for the caller.
 ---A script that ends without unlocking is logged, and its lock is unlocked.
 ---@param name string any bytes
 ---@return true
@@ -84,7 +85,8 @@ function msys.unlock(name) end
 ---What `runInPool` returns when it is given a completion function.
 local job = {}
 
----Suspends the calling script until the closure has ended.
+---Suspends the calling script until the closure has ended.  It is an error when the
+---closure waits for the caller.
 ---@return boolean ok
 ---@return any ... the closure's results, or the error
 function job:wait() end
@@ -155,7 +157,8 @@ function msys.threadpool.current() end
 local mutex = {}
 
 ---While another script or closure has it the calling one is suspended; those who
----wait get it in the order in which they came.
+---wait get it in the order in which they came.  It is an error when its holder
+---waits, itself, for the caller, but for `thread.MUTEX_NORMAL`.
 ---@return true
 function mutex:lock() end
 

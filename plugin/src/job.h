@@ -34,6 +34,12 @@ struct Job final : Wait {
   // As the wait of the script that called, in kSync.
   void Abandon() override;
   void Cancel(const char* why) override;
+  Script* Needs() const override { return Running(); }
+
+  // The closure's script; null: it has not started, or is over.
+  Script* Running() const {
+    return stage == JobStage::kRunning ? runner : nullptr;
+  }
 
   // Null on a loop.
   PoolLane* pool_lane() const {

@@ -43,6 +43,10 @@ void BoxWait::Cancel(const char* why) {
   delete this;
 }
 
+Script* BoxWait::Needs() const {
+  return box->job == nullptr ? nullptr : box->job->Running();
+}
+
 void KeepResults(Job& job, lua_State* co) {
   JobBox& box = *job.box;
   const int count = lua_gettop(co);

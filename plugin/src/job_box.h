@@ -13,6 +13,7 @@ namespace msys {
 struct BoxWait final : Wait {
   void Abandon() override;
   void Cancel(const char* why) override;
+  Script* Needs() const override;
 
   JobBox* box = nullptr;
   BoxWait* next = nullptr;

@@ -32,6 +32,10 @@ void LockWait::Cancel(const char* why) {
   WakeScript(*script);
 }
 
+Script* LockWait::Needs() const {
+  return table.HolderIn(waiter.state, *lock->name);
+}
+
 void NamedLock::Describe(char* out, std::size_t size) const {
   char quoted[96];
   Quote(name->data(), name->size(), quoted, sizeof quoted);
@@ -81,6 +85,14 @@ LockTable::Released LockTable::Release(std::string_view name, Script& script,
   RemoveHeld(script, found->second);
   HandOver(found->second, script.state);
   return Released::kReleased;
+}
+
+Script* LockTable::HolderIn(const State& state, std::string_view name) {
+  MutexLock lock(mu_);
+  const auto found = locks_.find(name);
+  if (found == locks_.end()) return nullptr;
+  Script* holder = found->second.holder;
+  return &holder->state == &state ? holder : nullptr;
 }
 
 void LockTable::PassOn(NamedLock& held) {

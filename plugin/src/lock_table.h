@@ -34,6 +34,7 @@ struct LockWait final : Wait {
   LockWait(LockTable& t, Script& s, const Site& where);
   void Abandon() override;
   void Cancel(const char* why) override;
+  Script* Needs() const override;
 
   LockTable& table;
   // As Wait::script, which is only set when others may see the wait already.
@@ -72,6 +73,9 @@ class LockTable {
   // For kOther `site` becomes where it was taken.
   Released Release(std::string_view name, Script& script, Site& site)
       EXCLUDES(mu_);
+
+  // Who holds it; null: nobody, or a script of another state.
+  Script* HolderIn(const State& state, std::string_view name) EXCLUDES(mu_);
 
   // The wait is over without the lock.
   void Withdraw(LockWait& wait) EXCLUDES(mu_);

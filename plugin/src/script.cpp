@@ -224,6 +224,28 @@ const char* CannotSuspend(lua_State* L, const Slice* slice) {
   return nullptr;
 }
 
+namespace {
+
+const Script* Next(const Script* script) {
+  return script->wait == nullptr ? nullptr : script->wait->Needs();
+}
+
+}  // namespace
+
+bool Needs(const Script* first, const Script& script) {
+  // Some may wait for each other already: a second walk at half the speed meets
+  // the first one then.
+  const Script* slow = first;
+  bool step = false;
+  for (const Script* s = first; s != nullptr; step = !step) {
+    if (s == &script) return true;
+    s = Next(s);
+    if (step) slow = Next(slow);
+    if (s == slow) return false;
+  }
+  return false;
+}
+
 void MarkSuspended(lua_State* L) {
   lua_pushlightuserdata(L, const_cast<char*>(&kMark));
   lua_replace(L, 1);

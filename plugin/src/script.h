@@ -62,6 +62,9 @@ class Wait {
   virtual void Abandon() = 0;
   // The state is being detached: the script goes on soon, with a failure.
   virtual void Cancel(const char* why) = 0;
+  // The script of the same state that must go on before the wait can end; null:
+  // there is none, or it is another state's.
+  virtual Script* Needs() const { return nullptr; }
 
   Script* script = nullptr;
   lua_State* L = nullptr;  // of the script's coroutines, the one that called
@@ -137,6 +140,10 @@ bool InFinaliser(lua_State* L, const State& state);
 
 // Why the Lua code that runs on L cannot be suspended now; null: it can.
 const char* CannotSuspend(lua_State* L, const Slice* slice);
+
+// `first` is `script`, or waits, over however many others, for it: should
+// `script` wait for `first`, none of them would ever go on.
+bool Needs(const Script* first, const Script& script);
 
 // Marks the frame of the running C function as suspended: index 1 becomes a
 // mark, what was there is lost.

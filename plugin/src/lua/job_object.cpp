@@ -39,8 +39,13 @@ int l_wait(lua_State* L) {
   }
   CheckCanSuspend(L, state, "job:wait", "call it elsewhere");
   Slice& slice = *state.current;
-  if (slice.script->job != nullptr && slice.script->job == box.job) {
+  const Script* closure = box.job == nullptr ? nullptr : box.job->Running();
+  if (closure == slice.script) {
     return luaL_error(L, "job:wait: a closure cannot wait for its own end");
+  }
+  if (Needs(closure, *slice.script)) {
+    return luaL_error(L, "job:wait: the job waits for the script that would wait "
+                      "for it: neither would go on");
   }
   BoxWait* wait = NewBoxWait();
   if (wait == nullptr) return luaL_error(L, "job:wait: not enough memory");

@@ -58,6 +58,11 @@ int l_lock(lua_State* L) {
       break;
   }
 
+  if (Needs(locks.HolderIn(state, name), script)) {
+    return luaL_error(L, "%s: who locked %s, at %s, waits for this script: neither "
+                      "would go on; unlock it before you wait",
+                      kLock, PushQuoted(L, name), site.text);
+  }
   if (state.why_cancelled() != nullptr) {
     return luaL_error(L, "%s: %s", kLock, state.why_cancelled());
   }

@@ -48,6 +48,7 @@ struct MutexWait final : Wait {
     script->state.PushText(L, why);
     WakeScript(*script);
   }
+  Script* Needs() const override;
   void Unlink() {
     MutexWait* before = nullptr;
     for (MutexWait* w = mutex->first; w != this; w = w->next) before = w;
@@ -62,6 +63,8 @@ struct MutexWait final : Wait {
 // Lua frees them without running a destructor.
 static_assert(std::is_trivially_destructible_v<LuaMutex>);
 static_assert(std::is_trivially_destructible_v<MutexWait>);
+
+Script* MutexWait::Needs() const { return mutex->holder; }
 
 void Give(LuaMutex& mutex, Script& script, const Site& site) {
   mutex.holder = &script;
@@ -129,6 +132,11 @@ int l_lock(lua_State* L) {
     return luaL_error(L, "%s: the mutex is this script's already, since %s: it "
                       "would wait for itself; unlock it first, or make it with "
                       "thread.MUTEX_RECURSIVE", kLock, mutex.site.text);
+  }
+  if (mutex.type != kNormal && Needs(mutex.holder, script)) {
+    return luaL_error(L, "%s: who locked it, at %s, waits for this script: neither "
+                      "would go on; unlock it before you wait",
+                      kLock, mutex.site.text);
   }
   if (state.why_cancelled() != nullptr) {
     return luaL_error(L, "%s: %s", kLock, state.why_cancelled());
