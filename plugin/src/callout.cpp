@@ -48,6 +48,7 @@ void CallFinish(State& state, Finish& request, lua_State* L) {
   const int count = lua_gettop(L);
   if (!lua_checkstack(L, 3)) {
     lua_settop(L, 0);
+    request.status = MSYS_E_NOMEM;
     return CallFinish(state, request, L);
   }
   lua_pushcfunction(L, &FinishMain);

@@ -64,21 +64,20 @@ void LogScriptFailure(const Job& job, const char* what, lua_State* co) {
   LogFailure(job, what, text);
 }
 
-// Moves or copies the top `count` values of `from` to the caller of a
+// Moves or copies all values of `from` to the caller of a
 // synchronous call, whose C function returns all that is above its arguments.
-void Deliver(Job& job, lua_State* from, int count, bool move) {
+void Deliver(Job& job, lua_State* from, bool move) {
   Script* caller = job.script;
   if (caller == nullptr) return;  // it was cancelled; nobody wants the results
   State& state = job.state;
   job.script = nullptr;
-  if (!lua_checkstack(job.L, count + 2) || (!move && !lua_checkstack(from, count))) {
+  const int count = lua_gettop(from);
+  bool room = lua_checkstack(job.L, count + 2);
+  if (room && move) lua_xmove(from, job.L, count);
+  else room = room && CopyValues(from, job.L);
+  if (!room) {
     lua_pushboolean(job.L, 0);
-    state.PushText(job.L, "too many results for the stack of the caller");
-  } else {
-    if (!move) {
-      for (int i = 0; i < count; ++i) lua_pushvalue(from, -count);
-    }
-    lua_xmove(from, job.L, count);
+    state.PushText(job.L, kTooManyResults);
   }
   state.Trace(MSYS_TRACE_DELIVER, state.current, caller, &job);
   WakeScript(*caller);
@@ -142,7 +141,7 @@ void AfterClosure(Slice& slice, Job& job) {
   }
   switch (job.mode) {
     case JobMode::kSync:
-      Deliver(job, co, lua_gettop(co), /*move=*/true);
+      Deliver(job, co, /*move=*/true);
       [[fallthrough]];
     case JobMode::kAsync:
       EndScript(script);
@@ -150,12 +149,12 @@ void AfterClosure(Slice& slice, Job& job) {
       break;
     case JobMode::kCompletion:
       KeepResults(job, co);
-      Deliver(job, co, lua_gettop(co), /*move=*/false);
+      Deliver(job, co, /*move=*/false);
       RunCompletion(slice, job);
       break;
     case JobMode::kCompletionSched:
       KeepResults(job, co);
-      Deliver(job, co, lua_gettop(co), /*move=*/false);
+      Deliver(job, co, /*move=*/false);
       job.work.run = &CompleteAtHome;
       job.work.order = 0;
       state.Queue(state.home_lane(), job.work);
@@ -188,13 +187,11 @@ void RunCompletion(Slice& slice, Job& job) {
   Script& script = *job.runner;
   lua_State* co = script.co.L;
   const int count = lua_gettop(co);
-  bool room = lua_checkstack(co, 4);
-  if (room && job.box->in_coroutine) {
+  bool room = true;
+  if (job.box->in_coroutine) {
     const Coroutine own = state.TakeCoroutine();
-    room = own.L != nullptr && lua_checkstack(own.L, count + 4);
-    if (own.L != nullptr && room) {
-      for (int i = 1; i <= count; ++i) lua_pushvalue(co, i);
-      lua_xmove(co, own.L, count);
+    room = own.L != nullptr && CopyValues(co, own.L);
+    if (room) {
       // The box keeps the old one.
       state.anchors.Drop(script.co.slot);
       script.co = own;
@@ -203,8 +200,8 @@ void RunCompletion(Slice& slice, Job& job) {
       state.coroutines.Return(own, true);
     }
   }
-  if (!room) {
-    LogFailure(job, "the completion function for", "not enough memory");
+  if (!room || !lua_checkstack(co, 4)) {
+    LogFailure(job, "the completion function for", "too many results");
     EndScript(script);
     EndJob(job);
     return;

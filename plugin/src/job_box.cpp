@@ -1,5 +1,7 @@
 #include "job_box.h"
 
+#include <algorithm>
+
 #include "state.h"
 
 namespace msys {
@@ -12,7 +14,7 @@ void WakeWaiters(JobBox& box) {
     BoxWait* next = wait->next;
     if (PushResults(wait->L, box, 2) < 0) {
       lua_pushboolean(wait->L, 0);
-      box.state->PushText(wait->L, "too many results for the caller's stack");
+      box.state->PushText(wait->L, kTooManyResults);
     }
     WakeScript(*wait->script);
     delete wait;
@@ -50,7 +52,7 @@ Script* BoxWait::Needs() const {
 void KeepResults(Job& job, lua_State* co) {
   JobBox& box = *job.box;
   const int count = lua_gettop(co);
-  if (!lua_checkstack(co, 3)) return KeepFailure(job, "not enough memory", false);
+  if (!lua_checkstack(co, 2)) return KeepFailure(job, "too many results", false);
   job.state.anchors.Push(co, job.slot);
   if (count <= JobBox::kInline) {
     for (int i = 0; i < count; ++i) {
@@ -85,20 +87,32 @@ void KeepFailure(Job& job, const char* why, bool cancelled) {
 int PushResults(lua_State* L, JobBox& box, int index) {
   index = lua_absindex(L, index);
   const int count = box.results;
-  if (!lua_checkstack(L, count + 1)) return -1;
   if (!box.in_coroutine) {
+    if (!lua_checkstack(L, count)) return -1;
     for (int i = 0; i < count; ++i) {
       lua_getiuservalue(L, index, JobBox::kResults + i);
     }
     return count;
   }
+  if (!lua_checkstack(L, 1)) return -1;
   lua_getiuservalue(L, index, JobBox::kResults);
   lua_State* co = lua_tothread(L, -1);
   lua_pop(L, 1);
-  if (!lua_checkstack(co, count)) return -1;
-  for (int i = 1; i <= count; ++i) lua_pushvalue(co, i);
-  lua_xmove(co, L, count);
-  return count;
+  return CopyValues(co, L) ? count : -1;
+}
+
+bool CopyValues(lua_State* from, lua_State* to) {
+  const int count = lua_gettop(from);
+  int piece = std::min(count, 1024);
+  while (piece > 0 && !lua_checkstack(from, piece)) piece /= 2;
+  if (!lua_checkstack(to, count) || (piece == 0 && count > 0)) return false;
+  for (int done = 0; done < count;) {
+    const int n = std::min(piece, count - done);
+    for (int i = 1; i <= n; ++i) lua_pushvalue(from, done + i);
+    lua_xmove(from, to, n);
+    done += n;
+  }
+  return true;
 }
 
 }  // namespace msys

@@ -34,11 +34,18 @@ struct JobBox {
   bool cancelled;
 };
 
+inline constexpr char kTooManyResults[] =
+    "too many results for the stack of the caller";
+
 // The closure of the job has ended; co holds what pcall would return.  Scripts
 // that wait go on.
 void KeepResults(Job& job, lua_State* co);
 // It never will: the results are false and `why`.
 void KeepFailure(Job& job, const char* why, bool cancelled);
+
+// [-0, +n, -] Pushes copies of all values of `from`, which may fill its stack
+// nearly to the end; false: no room.
+[[nodiscard]] bool CopyValues(lua_State* from, lua_State* to);
 
 // [-0, +n, -] Pushes the results of the box at `index`; -1: no room.
 int PushResults(lua_State* L, JobBox& box, int index);

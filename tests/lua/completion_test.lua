@@ -110,6 +110,29 @@ test.case("job:wait gives ok and results, as often as asked", function()
   end
 end)
 
+test.case("as many results as pcall can give", function()
+  local many = {}
+  for i = 1, 999900 do many[i] = false end
+  local function f() return table.unpack(many) end
+  test.equal(#many + 1, select("#", pcall(f)))
+  test.equal(#many + 1, select("#", msys.runInPool("one", f)))
+  local _, job = msys.runInPool("one", f, function() end)
+  for _ = 1, 2 do test.equal(#many + 1, select("#", job:wait())) end
+end)
+
+test.case("more than the caller's stack can take are a failure", function()
+  local many = {}
+  for i = 1, 600000 do many[i] = false end
+  local function f() return table.unpack(many) end
+  local _, job = msys.runInPool("one", f, function() end)
+  local function caller(...) return job:wait() end
+  for _ = 1, 2 do
+    test.returns({ false, "too many results for the stack of the caller" },
+      caller(table.unpack(many)))
+  end
+  test.equal(#many + 1, select("#", job:wait()))
+end)
+
 test.case("several scripts wait for one job", function()
   local _, job = msys.runInPool("one", function() return "shared" end, function() end)
   local handles = {}

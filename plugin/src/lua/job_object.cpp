@@ -34,8 +34,10 @@ int l_wait(lua_State* L) {
   JobBox& box = CheckBox(L);
   if (box.results >= 0) {
     const int count = PushResults(L, box, 1);
-    if (count < 0) return luaL_error(L, "job:wait: too many results for the stack");
-    return count;
+    if (count >= 0) return count;
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, kTooManyResults);
+    return 2;
   }
   CheckCanSuspend(L, state, "job:wait", "call it elsewhere");
   Slice& slice = *state.current;
