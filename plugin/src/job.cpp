@@ -14,6 +14,9 @@
 namespace msys {
 namespace {
 
+constexpr char kCallerIsOver[] =
+    "cancelled: the session of the calling script is over";
+
 void EndScript(Script& script) {
   State& state = script.state;
   state.coroutines.Return(script.co, !script.exposed);
@@ -230,6 +233,26 @@ void RemoveFromOutbox(Job& job) {
   if (job.next == nullptr) outbox.end = link;
 }
 
+// Takes a job that has not started out of wherever it waits for that.  False: it
+// has started, is over, or is on its way from one place to the next.
+bool TakeBack(Job& job) {
+  if (job.stage == JobStage::kWaiting) {
+    auto& lane = static_cast<PoolLane&>(*job.lane);
+    // Granted already: it is on its way to its caller's lane.
+    if (!lane.pool.CancelAdmission(job.admission)) {
+      if (!job.waiting_lane->Remove(&job.work)) return false;
+      job.admitted = true;
+    }
+  } else if (job.stage != JobStage::kQueued) {
+    return false;
+  } else if (job.outbox != nullptr) {
+    RemoveFromOutbox(job);
+  } else if (!job.lane->Remove(&job.work)) {
+    return false;
+  }
+  return true;
+}
+
 // Room in the backlog for a job whose caller waits: any thread.
 void OnGranted(Admission* admission) {
   Job& job = *reinterpret_cast<Job*>(
@@ -241,7 +264,10 @@ void EnterAfterWait(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   job.admitted = true;
   if (job.abandoned || job.state.closing()) {
-    return DropJob(job, "cancelled: the state is being closed");
+    const char* why = job.abandoned ? kCallerIsOver
+                                    : "cancelled: the Lua state is being detached";
+    LogDropped(job, why);
+    return DropJob(job, why);
   }
   job.Enter();
 }
@@ -350,17 +376,20 @@ void Job::Abandon() {
   // A job that only its caller was interested in goes with it; the callout's
   // other queued jobs are dropped by whoever cancels the callout.  One that is
   // dropped is gone: nothing of it may be touched.
-  if ((stage == JobStage::kWaiting || stage == JobStage::kQueued) &&
-      !CancelJob(*this,
-                 "cancelled: the session of the calling script is over")) {
+  if (stage != JobStage::kWaiting && stage != JobStage::kQueued) return;
+  if (!TakeBack(*this)) {
     abandoned = true;
+    if (slot == Anchors::kNone) state.ForgetSource(*this);
+    return;
   }
+  LogDropped(*this, kCallerIsOver);
+  DropJob(*this, kCallerIsOver);
 }
 
 void Job::Cancel(const char* why) {
-  if (stage == JobStage::kWaiting || stage == JobStage::kQueued) {
-    CancelJob(*this, why);
-  }
+  if (!TakeBack(*this)) return;
+  LogDropped(*this, why);
+  DropJob(*this, why);
 }
 
 Job* NewJob(State& state) {
@@ -455,20 +484,7 @@ void Flush(Slice& slice, Outbox& outbox) {
 }
 
 bool CancelJob(Job& job, const char* why) {
-  if (job.stage == JobStage::kWaiting) {
-    auto& lane = static_cast<PoolLane&>(*job.lane);
-    // Granted already: it is on its way to its caller's lane.
-    if (!lane.pool.CancelAdmission(job.admission)) {
-      if (!job.waiting_lane->Remove(&job.work)) return false;
-      job.admitted = true;
-    }
-  } else if (job.stage != JobStage::kQueued) {
-    return false;
-  } else if (job.outbox != nullptr) {
-    RemoveFromOutbox(job);
-  } else if (!job.lane->Remove(&job.work)) {
-    return false;
-  }
+  if (!TakeBack(job)) return false;
   DropJob(job, why);
   return true;
 }

@@ -79,6 +79,8 @@ test.case("where nobody can wait the job is refused with an error", function()
     "call cannot wait for room here: Lua cannot be suspended inside a C function " ..
     "%(.*%); call it elsewhere or raise Backlog", message)
   test.equal(before + 1, test.stats("small").refused)
+  test.equal(1, test.logged("4 runInPool: small: a job of state home was refused: the " ..
+    "backlog is full"))
   test.release("b5")
   test.drain("small")
 end)
@@ -92,6 +94,8 @@ test.case("a cancelled callout gives its place in line to the next", function()
   test.drain("IO")
   test.equal(0, test.cancel(a))
   test.returns({ test.status.cancelled }, test.wait(a))
+  test.equal(1, test.logged("4 runInPool: small: closure backlog_test.lua:",
+    "of state home: cancelled: the session of the calling script is over"))
   test.release("b6")
   test.returns({ 0, true, "next" }, test.wait(b))
 end)

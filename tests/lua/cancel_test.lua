@@ -17,6 +17,8 @@ test.case("a callout that waits for a queued job: the job is dropped", function(
   test.returns({ test.status.cancelled }, test.wait(handle))
   test.equal(true, closed)
   test.equal(before + 1, test.stats("one").cancelled)
+  test.equal(1, test.logged("4 runInPool: one: closure cancel_test.lua:",
+    "of state home: cancelled: the session of the calling script is over"))
   test.release("c1")
   test.drain("one")
   test.equal(nil, ran)

@@ -51,24 +51,28 @@ JobMode CheckMode(lua_State* L) {
   }
 }
 
-// The job cannot be accepted: counted, logged, and said.
-int Refuse(lua_State* L, State& state, Pool& pool, const char* why) {
+// The job cannot be accepted.
+void CountRefused(State& state, Pool& pool, const char* why) {
   pool.CountRefused();
   state.engine.host().Log(MSYS_LOG_WARNING, kName,
                           "%s: a job of state %s was refused: %s",
                           pool.name().c_str(), state.name.c_str(), why);
+}
+
+int Refuse(lua_State* L, State& state, Pool& pool, const char* why) {
+  CountRefused(state, pool, why);
   lua_pushboolean(L, 0);
   lua_pushfstring(L, "cancelled: %s", why);
   return 2;
 }
 
-int NoMemory(lua_State* L, Pool& pool) {
-  pool.CountRefused();
+int NoMemory(lua_State* L, State& state, Pool& pool) {
+  CountRefused(state, pool, "not enough memory");
   return luaL_error(L, "%s: not enough memory", kName);
 }
 
-int BacklogFull(lua_State* L, Pool& pool, const char* why) {
-  pool.CountRefused();
+int BacklogFull(lua_State* L, State& state, Pool& pool, const char* why) {
+  CountRefused(state, pool, "the backlog is full");
   return luaL_error(
       L, "%s: the backlog of pool %s is full (%d jobs) and the call cannot wait "
       "for room here: %s; call it elsewhere or raise Backlog",
@@ -81,7 +85,7 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
                   "argument");
   Tls& tls = CurrentTls(L, state);  // may raise: before there is a job
   Job* job = NewJob(state);
-  if (job == nullptr) return NoMemory(L, pool);
+  if (job == nullptr) return NoMemory(L, state, pool);
   Slice& slice = *state.current;
   lua_settop(L, kKept);
   MarkSuspended(L);
@@ -111,7 +115,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
   Job* job = NewJob(state);
   if (job == nullptr) {
     state.anchors.Drop(slot);
-    return NoMemory(L, pool);
+    return NoMemory(L, state, pool);
   }
   DescribeJob(L, state, tls, lane, *job, 2);
   job->mode = mode;
@@ -138,7 +142,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
     state.anchors.Drop(job->slot);
     job->tls->Release(state.anchors);
     FreeJob(*job);
-    return BacklogFull(L, pool, why);
+    return BacklogFull(L, state, pool, why);
   }
   if (SubmitJob(slice, *job)) return ReturnAfterRoom(L, LUA_OK, 0);
   MarkSuspended(L);
@@ -158,7 +162,7 @@ int l_run_in_pool(lua_State* L) {
     return Refuse(L, state, pool, "the mail server is stopping");
   }
   PoolLane* lane = state.LaneFor(pool);
-  if (lane == nullptr) return NoMemory(L, pool);
+  if (lane == nullptr) return NoMemory(L, state, pool);
   return mode == JobMode::kSync ? RunSync(L, state, pool, *lane)
                                 : RunAsync(L, state, pool, *lane, mode);
 }
