@@ -153,6 +153,7 @@ test.case("job:status: queued, running, done", function()
   test.equal("running", during)
   test.equal("done", job:status())
   test.matches("^msys%.job %(done%): ", tostring(job))
+  test.equal(false, getmetatable(job))
 end)
 
 test.case("job:cancel drops a job that has not started", function()

@@ -147,8 +147,8 @@ test.case("C functions that let Lua yield", function()
 end)
 
 local no_wait = "runInPool: cannot wait here: Lua cannot be suspended inside a C " ..
-  "function (a table.sort comparator, a string.gsub callback, require, a " ..
-  "finaliser); call it elsewhere, or asynchronously with true as the third argument"
+  "function (a table.sort comparator, a string.gsub callback, require, " ..
+  "coroutine.close, a finaliser); call it elsewhere, or asynchronously with true as the third argument"
 
 test.case("a table.sort comparator", function()
   test.raises(no_wait, table.sort, { 3, 2, 1 }, function() return call(true) end)
@@ -167,6 +167,20 @@ test.case("require, load and other C functions", function()
   test.equal(nil, loaded)
   test.matches("runInPool: cannot wait here", why)
   test.raises(no_wait, test.call, call, 1)
+end)
+
+test.case("close variables of a coroutine that is being closed", function()
+  local function guard()
+    return setmetatable({}, { __close = function() call(1) end })
+  end
+  local co = coroutine.create(function() local g <close> = guard(); coroutine.yield() end)
+  coroutine.resume(co)
+  local ok, message = coroutine.close(co)
+  test.equal(false, ok)
+  test.matches("runInPool: cannot wait here: Lua cannot be suspended inside a C", message)
+  ok, message = pcall(coroutine.wrap(function() local g <close> = guard(); error("x") end))
+  test.equal(false, ok)
+  test.matches("runInPool: cannot wait here: Lua cannot be suspended inside a C", message)
 end)
 
 test.case("a coroutine above a C boundary", function()

@@ -25,18 +25,44 @@ lua_State* CheckCoroutine(lua_State* L) {
   return co;
 }
 
+// co runs, by a call of ours on L, as long as this object lives.  The call must
+// not raise.
+class Running {
+ public:
+  Running(lua_State* L, State* state, lua_State* co)
+      : slice_(state == nullptr ? nullptr : state->current),
+        frame_{L, co, slice_ == nullptr ? nullptr : slice_->frame} {
+    if (slice_ != nullptr) slice_->frame = &frame_;
+  }
+  ~Running() {
+    if (slice_ != nullptr) slice_->frame = frame_.outer;
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  Slice* const slice_;
+  Frame frame_;
+};
+
+int Run(lua_State* L, State* state, lua_State* co, int arguments, int* results) {
+  const Running running(L, state, co);
+  return lua_resume(co, L, arguments, results);
+}
+
+int Close(lua_State* L, State* state, lua_State* co) {
+  const Running running(L, state, co);
+  return lua_resetthread(co);
+}
+
 // Resumes co with `arguments` from the top of its own stack.  Its yielded
 // values, results or error value are moved to L; -1: error.  kSuspended: L must
 // be suspended as well.
 constexpr int kSuspended = -2;
 
 int Resume(lua_State* L, State* state, lua_State* co, int arguments) {
-  Slice* slice = state == nullptr ? nullptr : state->current;
-  Frame frame{L, co, slice == nullptr ? nullptr : slice->frame};
-  if (slice != nullptr) slice->frame = &frame;
   int results = 0;
-  const int status = lua_resume(co, L, arguments, &results);
-  if (slice != nullptr) slice->frame = frame.outer;
+  const int status = Run(L, state, co, arguments, &results);
   if (status == LUA_YIELD && IsSuspended(co)) return kSuspended;
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
@@ -101,13 +127,13 @@ int l_resume(lua_State* L) {
   return FinishResume(L, results);
 }
 
-int FinishWrap(lua_State* L, lua_State* co, int results) {
+int FinishWrap(lua_State* L, State* state, lua_State* co, int results) {
   if (results >= 0) return results;
   // As in Lua's own: an error ends the coroutine, and is passed on with the
   // position of the call in front of a message.
   const int status = lua_status(co);
   if (status != LUA_OK && status != LUA_YIELD) {
-    lua_resetthread(co);
+    Close(L, state, co);
     lua_xmove(co, L, 1);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -123,7 +149,7 @@ int WrapAgain(lua_State* L, int, lua_KContext) {
   lua_State* co = lua_tothread(L, kInner);
   const int results = Resume(L, state, co, 0);
   if (results == kSuspended) return SuspendWith(L, co, &WrapAgain);
-  return FinishWrap(L, co, results);
+  return FinishWrap(L, state, co, results);
 }
 
 int WrapCall(lua_State* L) {
@@ -131,7 +157,7 @@ int WrapCall(lua_State* L) {
   lua_State* co = lua_tothread(L, lua_upvalueindex(2));
   const int results = Begin(L, state, co, lua_gettop(L));
   if (results == kSuspended) return SuspendWith(L, co, &WrapAgain);
-  return FinishWrap(L, co, results);
+  return FinishWrap(L, state, co, results);
 }
 
 int l_wrap(lua_State* L) {
@@ -207,7 +233,7 @@ int l_close(lua_State* L) {
   if (status[0] != 's' && status[0] != 'd') {
     return luaL_error(L, "cannot close a %s coroutine", status);
   }
-  if (lua_resetthread(co) == LUA_OK) {
+  if (Close(L, ToState(L), co) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }

@@ -123,6 +123,9 @@ void OpenJobObject(lua_State* L) {
   lua_setfield(L, -2, "__index");
   lua_pushstring(L, kJob);
   lua_setfield(L, -2, "__name");
+  // With the real one a script could change what others' jobs do.
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kMeta);
 }
 
