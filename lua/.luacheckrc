@@ -10,7 +10,7 @@ unused_args = false
 read_globals = {
   msys = {
     fields = {
-      "registerModule",
+      "registerModule", "readfile", "execute",
       "runInPool", "runInInst", "sleep", "lock", "unlock",
       core = { other_fields = true },
       threadpool = { fields = { "count", "find", "stat", "current" } },

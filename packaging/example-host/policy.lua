@@ -1,4 +1,5 @@
 -- A policy for the example host: the slow part runs on a thread of the pool IO,
+-- luacheck: globals on_mail
 -- while the host's loop serves other sessions.
 function on_mail(sender)
   local ok, result = msys.runInPool("IO", function()

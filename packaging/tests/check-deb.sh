@@ -41,13 +41,13 @@ depends() {
 }
 
 lua=$(dirname "$(realpath "$0")")/../../lua
-annotations=$(cd "$lua" && find . -maxdepth 1 -name '*.d.lua')
+annotations=$(find "$lua" -maxdepth 1 -name '*.d.lua' -printf '/usr/share/msys/lua/%f\n')
 contents msys-runinpool <<END
 /etc/msys/runinpool\.conf
 /usr/lib/TRIPLET/lua/5\.4/msys\.so->../../msys/plugins/runinpool\.so
 /usr/lib/TRIPLET/msys/plugins/runinpool\.so
 /usr/share/man/man3/msys-runInPool\.3lua\.gz
-${annotations/#.//usr/share/msys/lua}
+$annotations
 END
 contents msys-runinpool-dev <<'END'
 /usr/include/msys/plugin\.h

@@ -34,7 +34,7 @@ contents msys-runinpool <<'END'
 /usr/lib(64)?/lua/5\.4/msys\.so
 /usr/lib(64)?/msys/plugins/runinpool\.so
 /usr/share/man/man3/msys-runInPool\.3lua(\.gz)?
-/usr/share/msys/lua/msys\.d\.lua
+/usr/share/msys/lua/(msys|host-sim)\.d\.lua
 END
 contents msys-runinpool-devel <<'END'
 /usr/include/msys/plugin\.h

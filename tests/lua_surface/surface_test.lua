@@ -12,64 +12,10 @@ local function fail(...)
   print("not ok - " .. string.format(...))
 end
 
--- ---- what is declared ---------------------------------------------------------------
-
-local declared = {}   -- path -> "table", "function", or a constant's value
-local classes = {}    -- class -> { member -> "method" or a field's type }
-
-local function read(path)
-  local class_of = {}  -- name of a local -> class
-  local class          -- whose lines are being read
-  local comment = {}
-  local file = assert(io.open(path))
-  local number = 0
-  local function parameters(names, line)
-    for name in names:gmatch("[%w_]+") do
-      if not comment["param " .. name] then
-        fail("line %d: no @param %s: %s", number, name, line)
-      end
-    end
-    for key in pairs(comment) do
-      local name = key:match("^param ([%w_]+)$")
-      if name and not ("," .. names:gsub("%s", "") .. ","):find("," .. name .. ",", 1, true) then
-        fail("line %d: @param %s is not a parameter: %s", number, name, line)
-      end
-    end
-    if not next(comment) then fail("line %d: not described: %s", number, line) end
-  end
-  for line in file:lines() do
-    number = number + 1
-    local field, kind = line:match("^%-%-%-@field ([%w_]+) (%S+)")
-    local object, method, names = line:match("^function ([%w_]+):([%w_]+)%((.-)%) end$")
-    if line:match("^%-%-%-@class ") then
-      class = line:match("^%-%-%-@class ([%w_.]+)$")
-      classes[class] = {}
-    elseif field then
-      classes[class][field] = kind
-    elseif line:match("^%-%-%-") then
-      comment[line:match("^%-%-%-@(param [%w_]+)") or "text"] = true
-    elseif line:match("^local ") then
-      class_of[line:match("^local ([%w_]+) = {}$")] = class
-    elseif object then
-      classes[class_of[object]][method] = "method"
-      parameters(names, line)
-    elseif line:match("^function ") then
-      local name, list = line:match("^function ([%w_.]+)%((.-)%) end$")
-      declared[name] = "function"
-      parameters(list, line)
-    elseif line:match("=") and not line:match("^%-%-") then
-      local name, value = line:match("^([%w_.]+) = (%S+)$")
-      if not name then fail("line %d is not understood: %s", number, line)
-      elseif value == "{}" then declared[name] = "table"
-      else declared[name] = math.tointeger(value) end
-    elseif line ~= "" and not line:match("^%-%-") then
-      fail("line %d is not understood: %s", number, line)
-    end
-    if not line:match("^%-%-%-") then comment = {} end
-  end
-  file:close()
-end
-read(assert(arg[1], "usage: surface_test.lua MSYS_D_LUA"))
+local read = dofile((arg[0]:gsub("[^/]*$", "annotations.lua")))
+local declared, classes, problems =
+  read(assert(arg[1], "usage: surface_test.lua MSYS_D_LUA"))
+for _, problem in ipairs(problems) do fail("%s", problem) end
 
 -- ---- what there is ------------------------------------------------------------------
 
