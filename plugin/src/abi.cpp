@@ -10,6 +10,7 @@
 #include "console.h"
 #include "engine.h"
 #include "lua/binding.h"
+#include "process.h"
 #include "state.h"
 
 struct msys_plugin {
@@ -35,6 +36,12 @@ void Say(msys_error* error, const char* text) {
 msys_status Fail(msys_error* error, msys_status status, const char* text) {
   Say(error, text);
   return status;
+}
+
+msys_status FailInFork(msys_error* error) {
+  return Fail(error, MSYS_E_FORK,
+              "this process is a fork of one whose pools had started; fork before "
+              "the first attach");
 }
 
 // One try around one call; the text of what is thrown goes to the caller.
@@ -65,6 +72,7 @@ msys_status Open(const msys_host* host, const msys_config* config,
   if (out == nullptr) return Fail(error, MSYS_E_ARG, "open: out is NULL");
   *out = nullptr;
   if (host == nullptr) return Fail(error, MSYS_E_ARG, "open: host is NULL");
+  if (process::IsFork()) return FailInFork(error);
   if (!MSYS_HAS(host, log)) {
     return Fail(error, MSYS_E_ABI,
                 "open: msys_host.struct_size is too small; set it to "
@@ -115,6 +123,7 @@ msys_status Configure(msys_plugin* plugin, const msys_config* config,
   if (plugin == nullptr || config == nullptr) {
     return Fail(error, MSYS_E_ARG, "configure: plugin or config is NULL");
   }
+  if (process::IsFork()) return FailInFork(error);
   Engine& engine = plugin->engine;
   if (!engine.on_main_thread()) {
     return Fail(error, MSYS_E_THREAD,
@@ -138,6 +147,7 @@ msys_status Configure(msys_plugin* plugin, const msys_config* config,
 msys_status Stop(msys_plugin* plugin, std::uint32_t deadline_ms,
                  msys_error* error) {
   if (plugin == nullptr) return Fail(error, MSYS_E_ARG, "stop: plugin is NULL");
+  if (process::IsFork()) return FailInFork(error);
   if (!plugin->engine.on_main_thread()) {
     return Fail(error, MSYS_E_THREAD,
                 "stop: call it on the thread that called open()");
@@ -152,6 +162,7 @@ msys_status Stop(msys_plugin* plugin, std::uint32_t deadline_ms,
 
 msys_status Close(msys_plugin* plugin) {
   if (plugin == nullptr) return MSYS_OK;
+  if (process::IsFork()) return MSYS_E_FORK;
   if (!plugin->engine.on_main_thread()) return MSYS_E_THREAD;
   if (!plugin->engine.stopping() || !plugin->engine.Closable()) {
     return MSYS_E_BUSY;
@@ -167,12 +178,8 @@ msys_status Attach(msys_plugin* plugin, lua_State* L, std::uint32_t loop,
   if (plugin == nullptr || L == nullptr) {
     return Fail(error, MSYS_E_ARG, "attach: plugin or L is NULL");
   }
+  if (process::IsFork()) return FailInFork(error);
   Engine& engine = plugin->engine;
-  if (engine.forked()) {
-    return Fail(error, MSYS_E_FORK,
-                "attach: this process is a fork of one whose pools had started; "
-                "fork before the first attach");
-  }
   if (loop >= engine.host().loop_count()) {
     return Fail(error, MSYS_E_ARG, "attach: there is no loop of that number");
   }
@@ -205,6 +212,7 @@ msys_status Attach(msys_plugin* plugin, lua_State* L, std::uint32_t loop,
 
 msys_status Detach(msys_state* state, void (*done)(void*), void* ctx) {
   if (state == nullptr || done == nullptr) return MSYS_E_ARG;
+  if (process::IsFork()) return MSYS_E_FORK;
   if (!Of(state).on_home_loop()) return MSYS_E_THREAD;
   return Of(state).Detach(done, ctx);
 }
@@ -212,6 +220,7 @@ msys_status Detach(msys_state* state, void (*done)(void*), void* ctx) {
 msys_status SessionOpen(msys_state* state, msys_session** out) {
   if (out != nullptr) *out = nullptr;
   if (state == nullptr || out == nullptr) return MSYS_E_ARG;
+  if (process::IsFork()) return MSYS_E_FORK;
   if (!Of(state).on_home_loop()) return MSYS_E_THREAD;
   Session* session = nullptr;
   const msys_status status = Of(state).OpenSession(&session);
@@ -220,7 +229,7 @@ msys_status SessionOpen(msys_state* state, msys_session** out) {
 }
 
 void SessionClose(msys_session* session) {
-  if (session == nullptr) return;
+  if (session == nullptr || process::IsFork()) return;
   State& state = Of(session).state;
   if (!state.on_home_loop()) {
     state.engine.host().Log(MSYS_LOG_ERROR, "session",
@@ -243,8 +252,8 @@ msys_status Run(msys_state* state, msys_callout* callout) {
       callout->flags != 0) {
     return MSYS_E_ARG;
   }
+  if (process::IsFork()) return MSYS_E_FORK;
   State& s = Of(state);
-  if (s.engine.forked()) return MSYS_E_FORK;
   if (!s.on_home_loop()) return MSYS_E_THREAD;
   if (callout->session != nullptr && &Of(callout->session).state != &s) {
     return MSYS_E_ARG;
@@ -254,6 +263,7 @@ msys_status Run(msys_state* state, msys_callout* callout) {
 
 msys_status Cancel(msys_callout* callout) {
   if (callout == nullptr) return MSYS_E_ARG;
+  if (process::IsFork()) return MSYS_E_FORK;
   if (callout->plugin_data == nullptr) return MSYS_E_NOT_FOUND;
   State& state = static_cast<Callout*>(callout->plugin_data)->state;
   if (!state.on_home_loop()) return MSYS_E_THREAD;
@@ -268,6 +278,7 @@ static_assert(sizeof(Region) <= sizeof(msys_blocking));
 
 void BlockingBegin(lua_State* L, msys_blocking* region) {
   auto* r = new (region) Region{nullptr, nullptr};
+  if (process::IsFork()) return;
   State* state = State::Of(L);
   if (state == nullptr || !state->MayLeaveTurn(L)) return;  // the turn is kept
   r->state = state;
@@ -277,7 +288,8 @@ void BlockingBegin(lua_State* L, msys_blocking* region) {
 
 void BlockingEnd(msys_blocking* region) {
   const auto* r = reinterpret_cast<Region*>(region);
-  if (r->state != nullptr) r->state->ReenterTurn(*r->slice);
+  if (r->state == nullptr || process::IsFork()) return;
+  r->state->ReenterTurn(*r->slice);
 }
 
 msys_status CurrentWorker(msys_worker* out) {
@@ -299,6 +311,7 @@ msys_status PoolStats(msys_plugin* plugin, std::uint32_t index,
                       msys_pool_stats* out) {
   if (plugin == nullptr || out == nullptr) return MSYS_E_ARG;
   if (out->struct_size < offsetof(msys_pool_stats, run)) return MSYS_E_ABI;
+  if (process::IsFork()) return MSYS_E_FORK;
   if (index >= plugin->engine.pools().size()) return MSYS_E_NOT_FOUND;
   return Guard(nullptr, [&] {
     msys_pool_stats stats;
@@ -324,6 +337,7 @@ msys_status Console(msys_plugin* plugin, const char* command,
   if (plugin == nullptr || command == nullptr || write == nullptr) {
     return MSYS_E_ARG;
   }
+  if (process::IsFork()) return MSYS_E_FORK;
   return Guard(nullptr, [&] {
     std::string answer;
     const msys_status status = RunConsole(plugin->engine, command, answer);

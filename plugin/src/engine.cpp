@@ -1,51 +1,26 @@
 #include "engine.h"
 
-#include <pthread.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <mutex>
 
 #include "clock.h"
+#include "process.h"
 #include "state.h"
 
 namespace msys {
-namespace {
-
-// Set in the child of a fork while engines had threads.
-std::atomic<bool> any_started{false};
-std::atomic<bool> is_fork{false};
-
-void InChild() {
-  // relaxed: a fork has one thread.
-  if (any_started.load(std::memory_order_relaxed)) {
-    is_fork.store(true, std::memory_order_relaxed);
-  }
-}
-
-}  // namespace
 
 Engine::Engine(const msys_host& host, std::int32_t completion_returns)
     : host_(host), completion_returns_(completion_returns) {
-  static std::once_flag once;
-  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, &InChild); });
+  process::Watch();
   for (std::uint32_t i = 0; i < host.loop_count; ++i) {
     loops_.push_back(std::make_unique<Loop>(host_, i));
   }
 }
 
-Engine::~Engine() {
-  // A fork has the timer but not its thread: there is nothing to join.
-  if (forked()) static_cast<void>(timer_.release());
-}
-
-bool Engine::forked() const { return is_fork.load(std::memory_order_relaxed); }
-
 void Engine::Add(State& state) {
   // Before the state can have jobs, and before anything that may throw has left
   // a trace of it.
   pools_.ClaimThreads();
-  any_started.store(true, std::memory_order_relaxed);
+  process::ThreadsStart();
   WaitableLock lock(mu_);
   states_.push_back(&state);
 }

@@ -26,14 +26,14 @@ class State;
 class Engine {
  public:
   Engine(const msys_host& host, std::int32_t completion_returns);
-  ~Engine();  // nothing is attached any more and no worker is in a pool
+  // Destroyed when nothing is attached any more and no worker is in a pool.
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
   const Host& host() const { return host_; }
   PoolSet& pools() { return pools_; }
   Loop& loop(std::uint32_t index) { return *loops_[index]; }
-  Timer& timer() { return *timer_; }
+  Timer& timer() { return timer_; }
   LockTable& locks() { return locks_; }
   bool returns_results() const {
     return completion_returns_ == MSYS_COMPLETION_RETURNS_RESULTS;
@@ -45,8 +45,6 @@ class Engine {
   bool on_main_thread() const {
     return std::this_thread::get_id() == main_thread_;
   }
-  // Threads were started in a process of which this one is a fork.
-  bool forked() const;
 
   // [loop] The first one claims the threads.
   void Add(State& state) EXCLUDES(mu_);
@@ -85,7 +83,7 @@ class Engine {
   const std::thread::id main_thread_ = std::this_thread::get_id();
   PoolSet pools_{host_};
   std::vector<std::unique_ptr<Loop>> loops_;
-  std::unique_ptr<Timer> timer_ = std::make_unique<Timer>();
+  Timer timer_;
   LockTable locks_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> state_numbers_{0};  // relaxed: only unique

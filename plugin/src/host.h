@@ -6,6 +6,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "process.h"
+
 namespace msys {
 
 class Host {
@@ -26,9 +28,11 @@ class Host {
     host_.post(host_.ctx, loop, &task);
   }
 
-  // One line, cut at 4 KiB: log lines need no memory that could be missing.
+  // One line, cut at 4 KiB: log lines need no memory that could be missing.  A
+  // fork is silent: the host's log may be locked in it.
   void Log(int level, const char* component, const char* format, ...) const
       __attribute__((format(printf, 4, 5))) {
+    if (process::IsFork()) return;
     char text[4096];
     va_list args;
     va_start(args, format);

@@ -12,6 +12,7 @@
 
 #include "engine.h"
 #include "lua/binding.h"
+#include "process.h"
 #include "state.h"
 
 namespace msys {
@@ -48,8 +49,6 @@ class Interpreter {
     engine_.Stop(0, error);  // nothing is left but workers on their way out
     engine_.AtRest(true);
   }
-
-  bool is_open() const { return state_ != nullptr; }
 
  private:
   msys_host MakeHost() {
@@ -117,6 +116,7 @@ struct Drain {
 int CollectDrain(lua_State* L) {
   auto* drain = static_cast<Drain*>(lua_touserdata(L, 1));
   if (drain->interpreter == nullptr) return 0;
+  if (process::IsFork()) return 0;  // there are no threads that would drain
   Interpreter* interpreter = std::exchange(drain->interpreter, nullptr);
   interpreter->Close();
   delete interpreter;
@@ -173,6 +173,10 @@ void RenewDrain(lua_State* L) {
 extern "C" __attribute__((visibility("default"))) int luaopen_msys(
     lua_State* L) {
   using namespace msys;
+  if (process::IsFork()) {
+    return luaL_error(L, "msys: this process was forked after the pools' threads "
+                      "had started; load msys in the child, or fork earlier");
+  }
   if (State::Of(L) == nullptr) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     lua_State* main = lua_tothread(L, -1);

@@ -50,6 +50,18 @@
  * documented default for the rest.  MAJOR changes when an old binary would
  * misbehave; MINOR when a field or a function was appended.
  *
+ * What else a host may do
+ *   fork()   Before the first attach() both processes may use the plugin.  A
+ *            later fork has none of its threads: every function refuses with
+ *            MSYS_E_FORK, those without a status do nothing, Lua functions
+ *            raise.  The parent notices nothing.
+ *   exit()   Ends the process with its status at any time; nothing is drained.
+ *            By a C function on a pool's thread it leaves out the handlers of
+ *            atexit() that are older than open(); os.exit does not.
+ *   dlclose() does no harm at any time: the code stays, with what runs in it.
+ *   A loop that ends before its states are detached leaves them attached:
+ *            stop() gives MSYS_E_BUSY for ever.
+ *
  * Source: the project's README; manual pages msys-plugin(3), msys-runInPool(3lua).
  */
 #ifndef MSYS_PLUGIN_H
@@ -86,7 +98,7 @@ typedef int32_t msys_status;
 #define MSYS_E_CLOSED (-4)    /* stop() or detach() has begun                  */
 #define MSYS_E_BUSY (-5)      /* something still runs; try again later         */
 #define MSYS_E_THREAD (-6)    /* not the thread that the tag asks for          */
-#define MSYS_E_FORK (-7)      /* this process forked after threads had started */
+#define MSYS_E_FORK (-7)      /* this process is a fork of one with threads    */
 #define MSYS_E_LUA (-8)       /* a Lua error; the message is given             */
 #define MSYS_E_CANCELLED (-9) /* cancel(), detach() or stop() ended it         */
 #define MSYS_E_NOT_FOUND (-10) /* no pool, command or callout of that name     */

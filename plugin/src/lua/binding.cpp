@@ -1,6 +1,7 @@
 #include "binding.h"
 
 #include "../held.h"
+#include "../process.h"
 #include "../state.h"
 
 namespace msys {
@@ -31,7 +32,7 @@ State& CheckState(lua_State* L) {
   if (ref->state == nullptr) {
     luaL_error(L, "msys: this Lua state is not attached to the plugin any more");
   }
-  if (ref->state->engine.forked()) {
+  if (process::IsFork()) {
     luaL_error(L, "msys: this process was forked after the pools' threads had "
                "started, and has none of them; fork before the first attach");
   }

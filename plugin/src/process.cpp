@@ -1,0 +1,52 @@
+#include "process.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+
+#include "pool.h"
+
+namespace msys::process {
+namespace {
+
+std::atomic<bool> threads_started{false};
+std::atomic<bool> is_fork{false};
+
+void InChild() {
+  // relaxed: a fork has one thread.
+  if (threads_started.load(std::memory_order_relaxed)) {
+    is_fork.store(true, std::memory_order_relaxed);
+  }
+}
+
+// A C function that a closure called has called exit() on a pool's thread (os.exit
+// does it on another).
+// oneTBB's own handler comes after this one.  It takes every thread that it runs
+// on for one of the host's, and crashes on one of its own: so here the process
+// ends, with its buffers written, and without the handlers that are older than
+// the plugin.
+void OnExit(int status, void*) {
+  if (Worker::current() == nullptr) return;
+  fcloseall();  // as exit() does: waits for no thread that is in a stream
+  _exit(status);
+}
+
+}  // namespace
+
+void Watch() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    pthread_atfork(nullptr, nullptr, &InChild);
+    on_exit(&OnExit, nullptr);
+  });
+}
+
+void ThreadsStart() { threads_started.store(true, std::memory_order_relaxed); }
+
+bool IsFork() { return is_fork.load(std::memory_order_relaxed); }
+
+}  // namespace msys::process

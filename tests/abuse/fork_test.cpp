@@ -1,0 +1,209 @@
+// A host that forks.  Before the first attach() both processes may use the plugin;
+// afterwards the child has none of its threads, and mutexes may be locked for
+// ever, so that every function refuses at once and touches nothing.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "child.h"
+#include "gate.h"
+#include "test_plugin.h"
+extern "C" {
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+}
+
+namespace msys::test {
+namespace {
+
+const msys_api& Api() {
+  static const msys_api& api = LoadApi(PLUGIN);
+  return api;
+}
+
+constexpr char kRoundTrip[] =
+    "return msys.runInPool('IO', function() return 'there and back' end)";
+
+// All of a plugin's life.
+int Use() {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  return state.Run(kRoundTrip).text() == "OK true there and back" ? 0 : 1;
+}
+
+TEST(ForkTest, BeforeTheFirstAttachBothMayUseThePlugin) {
+  FakeHost host;
+  TestPlugin opened(Api(), host, {{"many", 100}});
+  // In a process without threads of the plugin; the fake host's loop is one of
+  // the parent's, so the child opens the plugin anew.
+  EXPECT_EQ(InChild(&Use), "exit 0");
+  EXPECT_EQ(InChild([&] {
+              msys_error error{sizeof(msys_error), ""};
+              return opened.api.stop(opened.handle, 0, &error) == MSYS_OK &&
+                             opened.api.close(opened.handle) == MSYS_OK
+                         ? 0
+                         : 1;
+            }),
+            "exit 0");
+  EXPECT_EQ(Use(), 0);
+}
+
+// Nothing runs in `state`: what a fork does to a Lua state that another thread is
+// in the middle of is nobody's to mend.
+class AfterAttach : public testing::Test {
+ protected:
+  // While other threads take the plugin's mutexes all the time, one of which may
+  // be locked at the moment of the fork, and then is in the child for ever.
+  template <typename Body>
+  void ForkUnderFire(Body body) {
+    std::atomic<bool> over{false};
+    std::jthread fire([&] {
+      while (!over) {
+        plugin.Stats("CPU");
+        plugin.Console("threads busy");
+      }
+    });
+    auto busy = firing.Start("while not over do"
+                             "  msys.runInPool('CPU', function() end)"
+                             "  msys.runInPool('IO', function() end, true) end");
+    for (int i = 0; i < 20; ++i) {
+      std::string ended;
+      // On the loop's thread, which every check of a thread would let pass.
+      host.On(0, [&] { ended = InChild(body); });
+      ASSERT_EQ(ended, "exit 0");
+    }
+    over = true;
+    EXPECT_EQ(firing.Run("over = true").text(), "OK");
+    EXPECT_EQ(busy->Wait().text(), "OK");
+    EXPECT_EQ(state.Run(kRoundTrip).text(), "OK true there and back");
+  }
+
+  FakeHost host{2};
+  TestPlugin plugin{Api(), host};
+  TestState state{plugin};
+  TestState firing{plugin, 1};
+};
+
+// The number of the first that does not refuse; 0: all do.
+int FirstThatDoesNotRefuse(const msys_api& api, TestState& state,
+                           msys_plugin* plugin) {
+  int number = 0;
+  int failed = 0;
+  const auto refuses = [&](msys_status status) {
+    ++number;
+    if (status != MSYS_E_FORK && failed == 0) failed = number;
+  };
+  msys_error error{sizeof(msys_error), ""};
+  msys_state* attached = nullptr;
+  msys_session* session = nullptr;
+  msys_plugin* opened = nullptr;
+  const msys_config config{sizeof(msys_config), 0, nullptr, 0};
+  const msys_host host = state.plugin.host.Abi();
+  msys_pool_stats stats{};
+  stats.struct_size = sizeof stats;
+  msys_callout callout{};
+  callout.struct_size = sizeof callout;
+  callout.prepare = [](void*, lua_State*) { return -1; };
+  callout.finish = [](void*, lua_State*, msys_status, int) { _exit(100); };
+  lua_State* fresh = luaL_newstate();
+  refuses(api.open(&host, nullptr, &opened, &error));                       // 1
+  refuses(api.attach(plugin, fresh, 0, "x", &attached, &error));            // 2
+  refuses(api.run(state.handle, &callout));                                 // 3
+  refuses(api.session_open(state.handle, &session));                        // 4
+  refuses(api.detach(state.handle, [](void*) { _exit(101); }, nullptr));    // 5
+  refuses(api.configure(plugin, &config, &error));                          // 6
+  refuses(api.pool_stats(plugin, 0, &stats));                               // 7
+  refuses(api.console(plugin, "threads", [](void*, const char*, std::size_t) {},
+                      nullptr));                                            // 8
+  refuses(api.stop(plugin, 1000, &error));                                  // 9
+  refuses(api.close(plugin));                                               // 10
+  return failed;
+}
+
+TEST_F(AfterAttach, EveryFunctionOfTheChildRefuses) {
+  ForkUnderFire([&] {
+    return FirstThatDoesNotRefuse(Api(), state, plugin.handle);
+  });
+}
+
+TEST_F(AfterAttach, WhatHasNoStatusDoesNothing) {
+  msys_session* session = state.OpenSession();
+  ForkUnderFire([&] {
+    Api().session_close(session);
+    msys_blocking region;
+    Api().blocking_begin(state.L, &region);
+    Api().blocking_end(&region);
+    return Api().pool_count(plugin.handle) == 8 ? 0 : 1;
+  });
+}
+
+TEST_F(AfterAttach, LuaFunctionsOfTheChildSayWhy) {
+  ForkUnderFire([&] {
+    lua_State* L = state.L;
+    for (const char* call :
+         {"msys.runInPool('CPU', print)", "msys.runInPool('CPU', print, true)",
+          "msys.runInInst(0, print)", "msys.sleep(0)", "msys.lock 'x'",
+          "msys.unlock 'x'", "thread.mutex()", "msys.threadpool.stat 'CPU'",
+          "msys.threadpool.count()", "return _TLS.x", "_OSTLS.x = 1"}) {
+      if (luaL_dostring(L, call) == LUA_OK) return 1;
+      if (std::strstr(lua_tostring(L, -1), "this process was forked after the "
+                                           "pools' threads had started") == nullptr) {
+        return 2;
+      }
+      lua_settop(L, 0);
+    }
+    return 0;
+  });
+}
+
+// A host's child usually becomes another program, or ends; also by exit(), which
+// runs the destructors of oneTBB and of all others.
+TEST_F(AfterAttach, TheChildMayCloseItsLuaStateAndExit) {
+  ASSERT_EQ(state.Run("guard = thread.mutex() guard:lock() coroutine.wrap("
+                      "function() _TLS.x = 1 end)() "
+                      "setmetatable({}, { __gc = function() pcall(msys.runInPool, "
+                      "'CPU', print, true) end })").text(), "OK");
+  std::string ended;
+  host.On(0, [&] {
+    ended = InChild([&]() -> int {
+      lua_close(state.L);
+      std::exit(0);
+    });
+  });
+  EXPECT_EQ(ended, "exit 0");
+  host.On(0, [&] {
+    ended = InChild([]() -> int {
+      execl("/bin/true", "true", nullptr);
+      return 1;
+    });
+  });
+  EXPECT_EQ(ended, "exit 0");
+  EXPECT_EQ(state.Run(kRoundTrip).text(), "OK true there and back");
+}
+
+// A C function of a policy's closure forks on a pool's thread.
+TEST_F(AfterAttach, AForkInAClosure) {
+  static std::string ended;
+  host.On(0, [&] {
+    lua_register(state.L, "fork", [](lua_State* L) {
+      const pid_t child = fork();
+      if (child == 0) {
+        // The closure could go on here, but for what needs the plugin.
+        const bool refused = luaL_dostring(L, "msys.sleep(0)") != LUA_OK;
+        _exit(refused ? 0 : 1);
+      }
+      ended = Ended(child);
+      return 0;
+    });
+  });
+  EXPECT_EQ(state.Run("return msys.runInPool('CPU', function() fork() end)").text(),
+            "OK true");
+  EXPECT_EQ(ended, "exit 0");
+}
+
+}  // namespace
+}  // namespace msys::test
