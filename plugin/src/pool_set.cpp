@@ -217,12 +217,27 @@ void PoolSet::ClaimThreads() {
     stack_size_ = std::make_unique<tbb::global_control>(
         tbb::global_control::thread_stack_size, stack_kib_ * 1024);
   }
+  PrepareTbb();
   Allow(ThreadsWanted());
   claimed_ = true;
   WarnIfFewer();
 }
 
+// At its first use TBB decides how many threads it can ever have: 256, or what is
+// allowed at that moment.  Pools may grow beyond that later.  It forgets when
+// nothing of it is left; so an arena stays.
+void PoolSet::PrepareTbb() {
+  using tbb::global_control;
+  others_ = global_control::active_value(global_control::max_allowed_parallelism);
+  constexpr std::size_t kRoomFor = 2048;  // 128 bytes each
+  const global_control room(global_control::max_allowed_parallelism,
+                            std::max(ThreadsWanted(), kRoomFor));
+  first_arena_.emplace(1, 0);
+  first_arena_->initialize();
+}
+
 void PoolSet::Allow(std::size_t threads) {
+  threads = std::max(threads, others_);
   if (threads == allowed_) return;
   // The old one goes when the new one is there: in between the smaller counts,
   // and not TBB's default, which may be less than either.
@@ -234,12 +249,12 @@ void PoolSet::Allow(std::size_t threads) {
 void PoolSet::WarnIfFewer() {
   const std::size_t active = tbb::global_control::active_value(
       tbb::global_control::max_allowed_parallelism);
-  if (active >= allowed_) return;
+  if (active >= ThreadsWanted()) return;
   host_.Log(MSYS_LOG_WARNING, "pool",
             "the pools may use %zu threads, but another part of this process "
             "limits TBB to %zu: jobs will wait longer; raise "
             "max_allowed_parallelism or lower the pools' concurrency",
-            allowed_ - 1, active - 1);
+            ThreadsWanted() - 1, active - 1);
 }
 
 Pool* PoolSet::Find(std::string_view name) const {

@@ -6,6 +6,7 @@
 
 #include <msys/plugin.h>
 #include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/task_arena.h>
 
 #include <array>
 #include <atomic>
@@ -41,7 +42,8 @@ class PoolSet {
       EXCLUDES(mu_);
 
   // Tells TBB how many threads may be needed; before its first use.  Warns when
-  // the process allows fewer.  Calls after the first do nothing.
+  // the process allows fewer.  The host's own use of TBB does not lose threads by
+  // it.  Calls after the first do nothing.
   void ClaimThreads() EXCLUDES(mu_);
 
   Pool* Find(std::string_view name) const;
@@ -58,6 +60,7 @@ class PoolSet {
 
   // What all pools together may need, and one: a thread that calls TBB counts.
   std::size_t ThreadsWanted() const;
+  void PrepareTbb() REQUIRES(mu_);
   void Allow(std::size_t threads) REQUIRES(mu_);
   void WarnIfFewer() REQUIRES(mu_);
 
@@ -68,8 +71,10 @@ class PoolSet {
   std::array<std::atomic<Pool*>, kMaxPools> pools_{};
 
   Mutex mu_;
+  std::optional<tbb::task_arena> first_arena_ GUARDED_BY(mu_);
   std::unique_ptr<tbb::global_control> parallelism_ GUARDED_BY(mu_);
   std::size_t allowed_ GUARDED_BY(mu_) = 0;  // by parallelism_
+  std::size_t others_ GUARDED_BY(mu_) = 0;   // what was allowed before us
   std::unique_ptr<tbb::global_control> stack_size_ GUARDED_BY(mu_);
   std::size_t stack_kib_ GUARDED_BY(mu_) = 0;
   bool claimed_ GUARDED_BY(mu_) = false;
