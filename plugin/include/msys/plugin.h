@@ -59,6 +59,15 @@
  *            By a C function on a pool's thread it leaves out the handlers of
  *            atexit() that are older than open(); os.exit does not.
  *   dlclose() does no harm at any time: the code stays, with what runs in it.
+ *   Two copies of the plugin, or two plugins of one copy that are open at once,
+ *            share nothing but oneTBB, which has as many threads for all of them
+ *            as the first one asked for; the others log it when they want more.
+ *            A Lua state is attached to one of them at a time: MSYS_E_LUA.
+ *   oneTBB   may be used by the host, before and beside the plugin, with as many
+ *            threads as without it.  A limit that the host has set counts for the
+ *            pools, too, which is logged.  How many threads there can ever be
+ *            oneTBB decides at its first use: 256, or max_allowed_parallelism
+ *            then; the plugin, when it is first, sees to it that pools may grow.
  *   A loop that ends before its states are detached leaves them attached:
  *            stop() gives MSYS_E_BUSY for ever.
  *

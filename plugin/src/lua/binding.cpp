@@ -9,6 +9,9 @@ namespace {
 
 const char kStateRef = 0;
 const char kAux = 0;
+// A string, since another copy of the plugin must find it, too: the name of the
+// state that this Lua state is attached as.
+constexpr char kAttached[] = "msys.attached";
 
 // Makes require answer with the table at the top.  [-0, +0, e]
 void Provide(lua_State* L, const char* name) {
@@ -117,6 +120,10 @@ int OpenBinding(lua_State* L) {
   lua_settop(L, 1);
   luaL_checkversion(L);
 
+  if (lua_getfield(L, LUA_REGISTRYINDEX, kAttached) != LUA_TNIL) {
+    return luaL_error(L, "this Lua state is attached already, as %s",
+                      lua_tostring(L, -1));
+  }
   // The functions of an earlier attach find the new state by the same block.
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef) != LUA_TUSERDATA) {
     auto* made = static_cast<StateRef*>(lua_newuserdatauv(L, sizeof(StateRef), 0));
@@ -125,10 +132,6 @@ int OpenBinding(lua_State* L) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef);
   }
   auto* ref = static_cast<StateRef*>(lua_touserdata(L, -1));
-  if (ref->state != nullptr) {
-    return luaL_error(L, "this Lua state is attached already, as %s",
-                      ref->state->name.c_str());
-  }
   state->aux = lua_newthread(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kAux);
   if (!lua_checkstack(state->aux, 16)) return luaL_error(L, "not enough memory");
@@ -159,6 +162,8 @@ int OpenBinding(lua_State* L) {
   Provide(L, "msys.core");
   lua_settop(L, 3);
   Provide(L, "msys");
+  lua_pushstring(L, state->name.c_str());
+  lua_setfield(L, LUA_REGISTRYINDEX, kAttached);
   ref->state = state;  // last: nothing of the above can fail any more
   return 0;
 }
@@ -168,6 +173,8 @@ int CloseBinding(lua_State* L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef);
   auto* ref = static_cast<StateRef*>(lua_touserdata(L, -1));
   if (ref != nullptr && ref->state == state) ref->state = nullptr;
+  lua_pushnil(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, kAttached);
   state->CloseLua(L);
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kAux);
