@@ -41,7 +41,8 @@ test  libclang-rt-14-dev      -      its sanitizers and libFuzzer
 test  llvm                    -      symbols in what sanitizers report
 test  clang-tidy              -      lint of the C++ code
 test  clang-format            -      format of the C++ code
-full  spin                    -      model checker of the turn protocol
+test  spin                    -      model checker of the turn protocol
+test  dpkg-dev                -      unpacks the source of Lua; builds the .deb
 full  valgrind                -      memory and thread errors, second opinion
 full  lua-luv                 -      peer that benchmarks compare with
 full  lua-cqueues             -      peer that benchmarks compare with
@@ -53,7 +54,6 @@ full  nodejs                  node   runs the browser checks
 full  npm                     npm    their packages
 full  chromium                -      the browser of these checks
 full  debhelper               -      builds the .deb
-full  dpkg-dev                -      builds the .deb
 full  fakeroot                -      builds the .deb without root
 full  lintian                 -      lint of the .deb
 full  rpm                     -      builds the .rpm

@@ -6,14 +6,17 @@
 #   PKG_CONFIG_PATH=PREFIX/lib/pkgconfig cmake -S . -B build \
 #     -DMSYS_LUA=lua5.4-checked -DMSYS_SANITIZE=thread|address,undefined
 #
-# Needs root the first time: to add a deb-src entry where there is none, and to
-# install what unpacks source packages.
+# The source package is fetched from where this machine's packages come from, by
+# apt with a deb-src entry and package lists of its own: the machine's are not
+# touched.
 set -eu
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
 
 sanitizer=${1:-} prefix=${2:-}
 case $sanitizer in
   thread | address) ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 [ -n "$prefix" ] || { echo "$0: no PREFIX to install in" >&2; exit 2; }
 mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
@@ -21,16 +24,18 @@ prefix=$(cd "$prefix" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-if ! command -v dpkg-source >/dev/null; then
-  apt-get install -y -q --no-install-recommends dpkg-dev >&2
-fi
+"$root/packaging/install-deps.sh" build test
+mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$work/apt/sources"
+# shellcheck disable=SC2016 # the names are apt's
+apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
+  'Created-By: Packages' 'Component: main' |
+  sort -u | sed 's/^/deb-src /' >"$work/apt/sources/lua.list"
+apt=(apt-get -q -o "Dir::Etc::SourceList=/dev/null"
+  -o "Dir::Etc::SourceParts=$work/apt/sources" -o "Dir::State::Lists=$work/apt/lists"
+  -o "Dir::Cache=$work/apt" -o "APT::Sandbox::User=$(id -un)")
 cd "$work"
-if ! apt-get -q source --print-uris lua5.4 >/dev/null 2>&1; then
-  sed 's/^Types: deb$/Types: deb-src/' /etc/apt/sources.list.d/debian.sources \
-    > /etc/apt/sources.list.d/msys-lua-source.sources
-  apt-get -q update >&2
-fi
-apt-get -q source lua5.4 >&2
+"${apt[@]}" update >&2
+"${apt[@]}" source lua5.4 >&2
 cd lua5.4-*/
 
 objects=()
@@ -44,7 +49,7 @@ done
 ${CC:-gcc} -shared -fsanitize="$sanitizer" -Wl,-soname,liblua5.4-checked.so.0 \
   -o "$prefix/lib/liblua5.4-checked.so.0" "${objects[@]}" -lm -ldl
 ln -sf liblua5.4-checked.so.0 "$prefix/lib/liblua5.4-checked.so"
-cp src/lua.h src/luaconf.h src/lualib.h src/lauxlib.h "$prefix/include"
+cp src/lua.h src/lua.hpp src/luaconf.h src/lualib.h src/lauxlib.h "$prefix/include"
 version=$(sed -n 's/^#define LUA_VERSION_RELEASE.*"\([0-9]*\)"$/\1/p' src/lua.h)
 cat > "$prefix/lib/pkgconfig/lua5.4-checked.pc" <<PC
 Name: Lua
