@@ -1,7 +1,6 @@
 #include "event_loop.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "log.h"
+#include "signal_mask.h"
 #include "thread_check.h"
 
 namespace hostsim {
@@ -71,12 +71,10 @@ EventLoop::~EventLoop() { Stop(); }
 
 void EventLoop::Start() {
   work_.emplace(boost::asio::make_work_guard(io_));
-  // Signals are the main thread's; a new thread inherits the mask.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { Run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  {
+    const SignalsBlocked blocked;
+    thread_ = std::thread([this] { Run(); });
+  }
   const std::string name = "loop/" + std::to_string(index_);
   pthread_setname_np(thread_.native_handle(), name.c_str());
 }

@@ -56,7 +56,7 @@ bool Host::LoadParts() {
 }
 
 bool Host::OpenPlugin() {
-  plugin_.emplace(loaded_->api, loops_);
+  plugin_.emplace(loaded_->api, loops_, options_.run_inline);
   std::string error;
   if (plugin_->Open(config_, &error) == MSYS_OK) return true;
   std::cerr << "host-sim: the plugin cannot be opened: " << error << '\n';
@@ -261,6 +261,7 @@ void Host::StopPlugin() {
 }
 
 bool Host::WriteReport() {
+  report_.run_inline = options_.run_inline;
   report_.messages = mail_.mails.size();
   report_.unreadable = mail_.unreadable;
   report_.concurrency =

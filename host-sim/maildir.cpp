@@ -1,7 +1,6 @@
 #include "maildir.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+
+#include "signal_mask.h"
 
 namespace hostsim {
 namespace {
@@ -58,12 +59,8 @@ bool Maildir::Open(std::string* error) {
   hostname_ = *name ? name : "localhost";
   for (char& c : hostname_)
     if (c == '/' || c == ':') c = '_';
-  // Signals are the main thread's; a new thread inherits the mask.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SignalsBlocked blocked;
   pool_.emplace(threads_);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return true;
 }
 

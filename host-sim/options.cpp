@@ -13,6 +13,7 @@ enum Key {
   kSessions = 256,
   kConcurrency,
   kJson,
+  kInline,
   kCheck,
   kControl,
   kVersion,
@@ -24,6 +25,7 @@ constexpr option kLong[] = {
     {"sessions", required_argument, nullptr, kSessions},
     {"concurrency", required_argument, nullptr, kConcurrency},
     {"json", required_argument, nullptr, kJson},
+    {"inline", no_argument, nullptr, kInline},
     {"check-config", no_argument, nullptr, kCheck},
     {"control", required_argument, nullptr, kControl},
     {"version", no_argument, nullptr, kVersion},
@@ -53,6 +55,9 @@ bool Take(int key, Options* options, std::string* error) {
       return true;
     case kJson:
       options->json = optarg;
+      return true;
+    case kInline:
+      options->run_inline = true;
       return true;
     case kCheck:
       options->action = Options::Action::kCheckConfig;
@@ -133,6 +138,9 @@ const char* UsageText() {
          "nothing\n"
          "      --sessions N      replay the messages until N sessions ran\n"
          "      --concurrency N   sessions in flight (50)\n"
+         "      --inline          run every closure on the event loop, as if "
+         "there\n"
+         "                        were no thread pools\n"
          "      --json FILE       write the report as JSON too; - is stdout\n"
          "      --control SOCKET  send a console command to a running host-sim;\n"
          "                        help lists them; exit status 0 or 1\n"

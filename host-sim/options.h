@@ -21,6 +21,7 @@ struct Options {
   std::uint64_t sessions = 0;      // 0: each message once
   std::uint32_t concurrency = 50;  // sessions in flight
   std::string json;                // "": none; "-": standard output
+  bool run_inline = false;         // every closure on the event loop
   std::string control;             // the socket of --control
   std::string command;             // and what to say there
 };

@@ -12,12 +12,12 @@ struct PluginConfig {
 };
 
 // The strings stay those of `config`.
-void Convert(const Config& config, PluginConfig* out) {
+void Convert(const Config& config, bool run_inline, PluginConfig* out) {
   for (const PoolConfig& pool : config.pools) {
     msys_pool_config one{};
     one.struct_size = sizeof one;
     one.name = pool.name.c_str();
-    one.concurrency = pool.concurrency;
+    one.concurrency = run_inline ? 0 : pool.concurrency;
     one.backlog = pool.backlog;
     one.stack_size_kib = pool.stack_size_kib;
     out->pools.push_back(one);
@@ -43,8 +43,8 @@ msys_status Report(msys_status status, const msys_error& from,
 
 }  // namespace
 
-Plugin::Plugin(const msys_api* api, const EventLoops& loops)
-    : api_(api), loops_(loops) {}
+Plugin::Plugin(const msys_api* api, const EventLoops& loops, bool run_inline)
+    : api_(api), loops_(loops), run_inline_(run_inline) {}
 
 void Plugin::OnPost(void* ctx, std::uint32_t loop, msys_task* task) {
   const EventLoops& loops = static_cast<Plugin*>(ctx)->loops_;
@@ -76,16 +76,34 @@ msys_status Plugin::Open(const Config& config, std::string* error) {
   host.on_loop = OnLoop;
   host.log = OnLog;
   PluginConfig converted;
-  Convert(config, &converted);
+  Convert(config, run_inline_, &converted);
   msys_error failure = NoError();
-  return Report(api_->open(&host, &converted.config, &plugin_, &failure),
-                failure, error);
+  const msys_status status =
+      Report(api_->open(&host, &converted.config, &plugin_, &failure), failure,
+             error);
+  return status == MSYS_OK && run_inline_ ? RunAllInline(error) : status;
+}
+
+// Of the pools that the plugin has by itself, too.
+msys_status Plugin::RunAllInline(std::string* error) {
+  Config all;
+  for (const msys_pool_stats& pool : PoolStats()) {
+    PoolConfig one;
+    one.name = pool.name;
+    all.pools.push_back(one);
+  }
+  const msys_status status = Configure(all, error);
+  if (status == MSYS_OK) return status;
+  std::string ignored;
+  Stop(0, &ignored);
+  Close();
+  return status;
 }
 
 msys_status Plugin::Configure(const Config& config, std::string* error) {
   CheckMain("configure");
   PluginConfig converted;
-  Convert(config, &converted);
+  Convert(config, run_inline_, &converted);
   msys_error failure = NoError();
   return Report(api_->configure(plugin_, &converted.config, &failure), failure,
                 error);

@@ -20,7 +20,9 @@ using EventLoops = std::vector<std::unique_ptr<EventLoop>>;
 class Plugin {
  public:
   // Both are borrowed and outlive *this; the loops run until Close() is OK.
-  Plugin(const msys_api* api, const EventLoops& loops);
+  // `run_inline`: closures run on their home loops, since every pool has the
+  // concurrency 0, whatever the configurations to come say.
+  Plugin(const msys_api* api, const EventLoops& loops, bool run_inline = false);
 
   // [main] *error says why not.
   msys_status Open(const Config& config, std::string* error);
@@ -57,6 +59,8 @@ class Plugin {
   const msys_api* api() const { return api_; }
 
  private:
+  msys_status RunAllInline(std::string* error);
+
   static void OnPost(void* ctx, std::uint32_t loop, msys_task* task);
   static int OnLoop(void* ctx, std::uint32_t loop);
   static void OnLog(void* ctx, std::int32_t level, const char* component,
@@ -64,6 +68,7 @@ class Plugin {
 
   const msys_api* const api_;
   const EventLoops& loops_;
+  const bool run_inline_;
   msys_plugin* plugin_ = nullptr;  // between Open() and Close()
 };
 

@@ -59,6 +59,7 @@ void AppendSessions(std::string& out, const Report& report) {
     Append(out, ", %zu could not be", report.unreadable);
   Append(out, "; sessions in flight: up to %u; Lua states: %zu\n",
          report.concurrency, report.states);
+  if (report.run_inline) out += "Inline: every closure ran on the event loop\n";
 }
 
 void AppendPhases(std::string& out, const Report& report) {

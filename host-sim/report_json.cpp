@@ -64,6 +64,7 @@ std::string ReportJson(const Report& report) {
   const Json out = {
       {"version", MSYS_PLUGIN_VERSION},
       {"plugin_version", report.plugin_version},
+      {"inline", report.run_inline},
       {"messages", report.messages},
       {"unreadable", report.unreadable},
       {"concurrency", report.concurrency},

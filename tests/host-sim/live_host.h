@@ -53,7 +53,7 @@ class LiveHost : public testing::Test {
     dir_.Write("policy.lua", "local mod, core = {}, msys.core\nlocal F = '" +
                                  Fifo() + "'\n" + policy +
                                  "\nmsys.registerModule('test', mod)\n");
-    Options options;
+    Options options = options_;
     options.config = WriteConfig(config);
     options.paths = {dir_.Path("mail")};
     options.sessions = sessions;
@@ -88,6 +88,7 @@ class LiveHost : public testing::Test {
   std::string Fifo() const { return dir_.Path("fifo"); }
 
   TempDir dir_;
+  Options options_;  // what Run() begins with
 };
 
 }  // namespace hostsim

@@ -40,6 +40,11 @@ TEST(OptionsTest, Defaults) {
   EXPECT_EQ(p.options.sessions, 0u);
   EXPECT_EQ(p.options.concurrency, 50u);
   EXPECT_EQ(p.options.action, Options::Action::kRun);
+  EXPECT_FALSE(p.options.run_inline);
+}
+
+TEST(OptionsTest, InlineIsAsked) {
+  EXPECT_TRUE(Parse({"-c", "a", "--inline", "x"}).options.run_inline);
 }
 
 TEST(OptionsTest, ErrorsNameWhatIsWrong) {
