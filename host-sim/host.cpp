@@ -268,7 +268,7 @@ bool Host::WriteReport() {
       serving() ? config_.listener->max_connections : options_.concurrency;
   report_.states = states_->size();
   Collect(loops_, *plugin_, counts_, &report_);
-  if (options_.json != "-") std::cout << ReportText(report_) << std::flush;
+  if (options_.report_text && options_.json != "-") std::cout << ReportText(report_) << std::flush;
   if (options_.json.empty()) return true;
   const std::string json = ReportJson(report_);
   if (options_.json == "-") {

@@ -31,6 +31,7 @@ struct Sink {
   Mutex mutex;
   int fd GUARDED_BY(mutex) = STDERR_FILENO;
   std::string status GUARDED_BY(mutex);
+  std::string tag;  // "[tag] "; set before other threads run
 };
 Sink& TheSink() {
   static Sink* sink = new Sink;  // never destroyed: threads may log at exit
@@ -111,6 +112,10 @@ bool LogOpen(LogLevel level, const std::string& file, std::string* error) {
   return true;
 }
 
+void LogTag(std::string_view tag) {
+  TheSink().tag = "[" + std::string(tag) + "] ";
+}
+
 bool LogWanted(LogLevel level) {
   return level <= threshold.load(std::memory_order_relaxed);
 }
@@ -121,6 +126,7 @@ void Log(LogLevel level, std::string_view component, std::string_view text) {
   line += ' ';
   line += LogLevelName(level);
   line += ' ';
+  line += TheSink().tag;
   AppendEscaped(line, component);
   line += ": ";
   AppendEscaped(line, text);
@@ -154,9 +160,9 @@ void Logf(LogLevel level, const char* component, const char* format, ...) {
 void LogStatusLine(std::string_view text) {
   Sink& sink = TheSink();
   MutexLock lock(sink.mutex);
-  sink.status = text;
+  sink.status = text.empty() ? "" : sink.tag + std::string(text);
   std::string out(kEraseLine);
-  out += text;
+  out += sink.status;
   WriteAll(STDERR_FILENO, out);
 }
 

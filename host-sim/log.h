@@ -1,6 +1,7 @@
 // The host's log: one line per event on stderr or in a file.
 //
 //   2026-01-31T12:00:00.123Z warning policy: what happened
+//   2026-01-31T12:00:00.123Z warning [tag] policy: what happened
 //
 // Log() and Logf() may be called from any thread.  Control characters in the
 // text are escaped, since much of it comes from mail; lines after the first
@@ -24,6 +25,8 @@ LogLevel LogLevelFromName(std::string_view name);
 // Before any other thread runs.  An empty file means stderr; false, with a
 // reason, when it cannot be opened.
 bool LogOpen(LogLevel threshold, const std::string& file, std::string* error);
+// Stands in every line from now on; before any other thread runs.
+void LogTag(std::string_view tag);
 bool LogWanted(LogLevel level);
 
 void Log(LogLevel level, std::string_view component, std::string_view text);

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <string>
 
+#include "compare.h"
 #include "config.h"
 #include "control_client.h"
 #include "host.h"
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
     return kExitUsage;
   }
   InitGMime();
+  if (options.compare) return RunCompare(options, *config);
   Host host(options, *config);
   return options.action == Options::Action::kCheckConfig ? host.CheckConfig()
                                                          : host.Run();

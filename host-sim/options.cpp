@@ -14,6 +14,7 @@ enum Key {
   kConcurrency,
   kJson,
   kInline,
+  kCompare,
   kCheck,
   kControl,
   kVersion,
@@ -26,6 +27,7 @@ constexpr option kLong[] = {
     {"concurrency", required_argument, nullptr, kConcurrency},
     {"json", required_argument, nullptr, kJson},
     {"inline", no_argument, nullptr, kInline},
+    {"compare", no_argument, nullptr, kCompare},
     {"check-config", no_argument, nullptr, kCheck},
     {"control", required_argument, nullptr, kControl},
     {"version", no_argument, nullptr, kVersion},
@@ -47,6 +49,20 @@ bool ParseNumber(const char* name, const char* text, std::uint64_t most,
   return false;
 }
 
+// The rules of --compare.
+bool CheckCompare(const Options& options, std::string* error) {
+  if (!options.compare) return true;
+  if (options.run_inline)
+    *error = "--compare and --inline: --compare runs both, leave out --inline";
+  else if (options.action == Options::Action::kCheckConfig)
+    *error = "--compare and --check-config: the latter runs nothing";
+  else if (options.paths.empty())
+    *error = "--compare needs mail to replay: give it a PATH; see --help";
+  else
+    return true;
+  return false;
+}
+
 bool Take(int key, Options* options, std::string* error) {
   std::uint64_t number = 0;
   switch (key) {
@@ -58,6 +74,9 @@ bool Take(int key, Options* options, std::string* error) {
       return true;
     case kInline:
       options->run_inline = true;
+      return true;
+    case kCompare:
+      options->compare = true;
       return true;
     case kCheck:
       options->action = Options::Action::kCheckConfig;
@@ -120,7 +139,7 @@ bool ParseOptions(int argc, char** argv, Options* options, std::string* error) {
     *error = "no configuration given: --config FILE; see --help";
     return false;
   }
-  return true;
+  return CheckCompare(*options, error);
 }
 
 const char* UsageText() {
@@ -141,6 +160,9 @@ const char* UsageText() {
          "      --inline          run every closure on the event loop, as if "
          "there\n"
          "                        were no thread pools\n"
+         "      --compare         replay twice, with thread pools and inline, "
+         "and report\n"
+         "                        both side by side\n"
          "      --json FILE       write the report as JSON too; - is stdout\n"
          "      --control SOCKET  send a console command to a running host-sim;\n"
          "                        help lists them; exit status 0 or 1\n"

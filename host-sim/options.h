@@ -22,6 +22,8 @@ struct Options {
   std::uint32_t concurrency = 50;  // sessions in flight
   std::string json;                // "": none; "-": standard output
   bool run_inline = false;         // every closure on the event loop
+  bool compare = false;            // with pools, then inline
+  bool report_text = true;         // --compare has a table instead
   std::string control;             // the socket of --control
   std::string command;             // and what to say there
 };

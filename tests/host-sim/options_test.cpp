@@ -43,6 +43,16 @@ TEST(OptionsTest, Defaults) {
   EXPECT_FALSE(p.options.run_inline);
 }
 
+TEST(OptionsTest, CompareRunsMailBothWays) {
+  EXPECT_TRUE(Parse({"-c", "a", "--compare", "x"}).options.compare);
+  EXPECT_EQ(Parse({"-c", "a", "--compare", "--inline", "x"}).error,
+            "--compare and --inline: --compare runs both, leave out --inline");
+  EXPECT_EQ(Parse({"-c", "a", "--compare"}).error,
+            "--compare needs mail to replay: give it a PATH; see --help");
+  EXPECT_EQ(Parse({"-c", "a", "--compare", "--check-config", "x"}).error,
+            "--compare and --check-config: the latter runs nothing");
+}
+
 TEST(OptionsTest, InlineIsAsked) {
   EXPECT_TRUE(Parse({"-c", "a", "--inline", "x"}).options.run_inline);
 }
