@@ -71,7 +71,7 @@ class LaneRunner {
 class Lane {
  public:
   Lane(Turn& turn, Executor& executor, LaneRunner& runner)
-      : turn(turn), executor(executor), runner(runner) {}
+      : turn(turn), executor(executor), runner(runner), via(&executor) {}
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
@@ -135,6 +135,9 @@ class Lane {
   Lane* next = nullptr;         // link in that party's list
   std::uint64_t ticket = 0;     // place among the turn's waiters; 0: none yet
   std::uint64_t order = 0;      // of the first work, when it began to wait
+  int misses = 0;               // times its thread found the turn taken
+  Executor* via;                // whose thread comes for it: executor's, or the
+                                // home loop's when the pool has no threads
   bool was_parked = false;      // a worker came and found the state busy
 
  private:

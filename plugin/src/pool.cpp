@@ -81,7 +81,9 @@ bool Pool::Wake(Lane& lane, Worker* self) {
 }
 
 void Pool::RunOnHomeLoop(Lane& lane) {
-  static_cast<PoolLane&>(lane).home.Wake(lane, nullptr);
+  Loop& home = static_cast<PoolLane&>(lane).home;
+  lane.via = &home;
+  home.Wake(lane, nullptr);
 }
 
 WorkerSlot* Pool::TakeFree(std::size_t first_few) {
@@ -135,8 +137,8 @@ void Pool::Work(WorkerSlot& slot, Lane& first) {
   Worker self{this, slot.number()};
   current_worker = &self;
   for (Lane* lane = &first; lane != nullptr; lane = NextLane(self, slot)) {
-    // T4: a busy state is not waited for.
-    if (lane->turn.TakeOrPark(*lane)) lane->runner.RunLane(*lane, &self);
+    // T4: a busy state is not waited for, unless the lane was passed too often.
+    if (lane->turn.TakeOrPark(*lane, &self)) lane->runner.RunLane(*lane, &self);
   }
   current_worker = nullptr;
 }

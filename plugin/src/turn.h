@@ -2,25 +2,36 @@
 //
 // A state's turn is held by at most one thread (T1).  It is free, held, or due:
 // free, but kept for a loop that has been told to come.  Those who want it:
-//   - a worker with a lane: never waits; the lane is parked here (T4)
+//   - a worker with a lane: does not wait; the lane is parked here (T4)
 //   - a loop with a lane: never waits; the lane is parked here, and when its
 //     place in line comes the turn is due to it and the loop is posted (T3)
 //   - a worker that leaves a blocking region: waits on its own stack (T6)
 // The turn itself is given only to the last kind, a thread that runs and waits
-// for it (T2).  For lanes it is freed and the lane's thread sent for; whoever
+// for it (T2).  For a pool's lane it is freed and a thread sent for; whoever
 // comes first takes it.  A due turn is the exception that keeps loops from
 // starving: a worker that is awake would always win against a loop that has to
 // be woken.  It cannot deadlock, since a loop never waits for anything.
 //
+// Nobody who counts on the turn may depend on a thread that is only sent for: a
+// pool's thread may be long in coming (all of TBB's are busy, the system gives no
+// more).  So the turn is not freed for a pool's lane while a thread or a loop
+// waits (I2).  What keeps a pool's lane from starving behind those, or behind a
+// loop that is always quicker (T7), is its own thread: when the lane has been
+// passed kMaxPassed times it is sent for all the same, and when it has then, or
+// kMaxMisses times in all, found the turn taken, it waits in line like one that
+// leaves a region.  That is at most one worker of a pool for a state, behind those
+// who came before it: it waits for no job, and cannot deadlock.  It gives up T4
+// for T7 where the two exclude each other.
+//
 // Invariants, true whenever mu_ is free:
 //   I1  waiters exist => kWaiters is set.
-//   I2  the turn is free and waiters exist => a lane of this turn is on its way
-//       (a thread comes for it now), and its thread takes the turn or finds it
-//       held.  So no waiter is forgotten.
+//   I2  the turn is free => no loop and no thread waits here.  If pool lanes wait,
+//       one of this turn is on its way (a thread comes for it now), and its thread
+//       takes the turn or finds it held.  So no waiter is forgotten.
 //   I3  kDue is set => due_ is the lane it is kept for; kDue and kHeld are never
 //       both set.
-// Order (T7): those who leave a region and loops by arrival, then pool lanes by
-// arrival; after kMaxPassed of the former the first of the latter gets its turn.
+// Order (T7): those who wait on their stack and loops by arrival, then pool lanes
+// by arrival; one that has been passed too often joins the former.
 //
 // Ordering: everything done while holding the turn happens before everything
 // done by its next holder; Release's store pairs with the acquire of TryTake,
@@ -53,8 +64,10 @@ class Turn {
   }
 
   // [a thread that was given the lane] Takes the turn, or parks the lane; it
-  // will be woken through its executor.  Never waits.
-  [[nodiscard]] bool TakeOrPark(Lane& lane) EXCLUDES(mu_);
+  // will be woken through lane.via.  Waits only for a lane that has been passed
+  // kMaxMisses times, and only with `self`, the calling worker.
+  [[nodiscard]] bool TakeOrPark(Lane& lane, Worker* self = nullptr)
+      EXCLUDES(mu_);
 
   // [a worker leaving a blocking region] Waits for the turn.
   void TakeWaiting() EXCLUDES(mu_);
@@ -92,6 +105,7 @@ class Turn {
   }
 
   static constexpr int kMaxPassed = 16;
+  static constexpr int kMaxMisses = 8;
 
  private:
   static constexpr std::uint32_t kHeld = 1;
@@ -99,7 +113,7 @@ class Turn {
   static constexpr std::uint32_t kDue = 4;
   static constexpr std::uint32_t kUrgent = 8;  // only together with kWaiters
 
-  // A worker that waits in TakeWaiting(); on its stack, linked under mu_.
+  // A worker that waits in TakeWaiting(), on its stack, linked under mu_.
   struct Leaving {
     std::atomic<std::uint32_t> granted{0};  // 1: the turn is its own
     Leaving* next = nullptr;
@@ -107,6 +121,7 @@ class Turn {
   };
 
   bool TakeDue(Lane& lane);
+  bool TakeOrParkLocked(Lane& lane) REQUIRES(mu_);
   bool ReleaseTo(Lane& lane);
   bool TryTakeContended(std::uint32_t word);
   bool Available(std::uint32_t word) const {
@@ -116,8 +131,12 @@ class Turn {
   bool TakeOrAnnounce() REQUIRES(mu_);
   void Park(Lane& lane) REQUIRES(mu_);
   std::uint32_t WaiterBits() const REQUIRES(mu_);
-  // The turn is ours, or free: gives it to, or frees it for, the next waiter.
-  void WakeNext(bool held, Worker* self) EXCLUDES(mu_);
+  // A pool lane that has been passed too often: its thread may wait in line.
+  Lane* TakeOwed() REQUIRES(mu_);
+  Leaving* TakeLeaving() REQUIRES(mu_);
+  // The turn is ours: gives it to, or frees it for, the next waiter.
+  void WakeNext(Worker* self) EXCLUDES(mu_);
+  Lane* TakePoolLane() EXCLUDES(mu_);
 
   std::atomic<std::uint32_t> word_{0};
   std::atomic<int> wakers_{0};  // threads in WakeNext()

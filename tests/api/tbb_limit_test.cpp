@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <oneapi/tbb/global_control.h>
 
+#include <memory>
+#include <vector>
+
 #include "gates.h"
 #include "test_plugin.h"
 
@@ -26,6 +29,39 @@ TEST(TbbLimitTest, FewerThreadsThanThePoolsAskForIsSaidAndWorks) {
     return done)").text(), "OK 50");
   ASSERT_EQ(plugin.Configure({{"wide", 9}}), MSYS_OK);
   EXPECT_EQ(host.Logged({"may use 84 threads"}), 1u) << "said once for each change";
+}
+
+// One thread for all pools, and it waits for the turn again and again: whoever
+// waits with it must not be kept waiting for a second one, which does not come.
+TEST(TbbLimitTest, NobodyWaitsForAThreadThatCannotCome) {
+  const tbb::global_control others(tbb::global_control::max_allowed_parallelism, 2);
+  FakeHost host;
+  TestPlugin plugin(*msys_plugin_entry(MSYS_ABI_MAJOR), host);
+  TestState state(plugin);
+  state.Run("stop = false; ran = 0");
+  std::vector<std::unique_ptr<Running>> scripts;
+  for (int i = 0; i < 40; ++i) {
+    scripts.push_back(state.Start(R"(
+      while not stop do
+        local sum = 0
+        for i = 1, 3000 do sum = sum + i end
+        msys.sleep(0)
+      end)"));
+  }
+  auto job = state.Start(R"(
+    return msys.runInPool('IO', function() while not stop do msys.sleep(0) end end)
+  )");
+  EXPECT_EQ(state.Run(R"(
+    for _, pool in ipairs{'CPU', 'SwapOut', 'SwapIn', 'Unlink', 'Batch_Unlink', 'SpoolIn'} do
+      msys.runInPool(pool, function() ran = ran + 1 end, true)
+      msys.sleep(0.01)
+    end
+    for _ = 1, 200 do msys.sleep(0) end
+    stop = true
+    return 'the loop went on')").text(), "OK the loop went on");
+  EXPECT_EQ(job->Wait().text(), "OK true");
+  for (auto& script : scripts) EXPECT_EQ(script->Wait().text(), "OK");
+  EXPECT_EQ(state.Run("while ran < 6 do msys.sleep(0) end return ran").text(), "OK 6");
 }
 
 }  // namespace

@@ -14,10 +14,10 @@ check() {  # what configuration
   dir=$(mktemp -d)
   trap 'rm -rf "$dir"' EXIT
   cd "$dir"
-  run= live=
-  # Where work may go on for ever, only fair schedules count: config 8's loop
-  # never stops, and detach comes again until the last waker has left.
-  case $1$2 in live3 | live[7-9] | live10) run=-f live=-DLIVE ;; esac
+  run='' live=''
+  # Where work may go on for ever, only fair schedules count: the loops of 8
+  # and 11 never stop, and detach comes again until the last waker has left.
+  case $1$2 in live3 | live[7-9] | live1[01]) run=-f live=-DLIVE ;; esac
   spin -a -DCONFIG="$2" $live "$model" > spin.out 2>&1 || { cat spin.out; exit 1; }
   test -f pan.c || { cat spin.out; exit 1; }
   case $1 in
@@ -35,8 +35,9 @@ check() {  # what configuration
     return
   fi
   echo "config $2, $1: FAILED: $(grep '^pan:1:' pan.out || tail -3 pan.out)"
-  if [ -n "${TRAIL:-}" ] && [ -f ./*.trail ]; then
-    spin -t -p -g -k ./*.trail -DCONFIG="$2" $live "$model" > "$TRAIL" 2>&1 || true
+  trail=$(find . -name '*.trail')
+  if [ -n "${TRAIL:-}" ] && [ -n "$trail" ]; then
+    spin -t -p -g -k "$trail" -DCONFIG="$2" $live "$model" > "$TRAIL" 2>&1 || true
     echo "  what led to it: $TRAIL"
   fi
   return 1
@@ -49,6 +50,6 @@ fi
 # Liveness of 3, 7 and 10 would take minutes; 9 is the smallest with a detach.
 {
   for config in 2 5 6 9; do echo live $config; done
-  for config in 1 2 3 4 5 6 7 8 9 10; do echo safety $config; done
-  for config in 1 4 8; do echo live $config; done
+  for config in 1 2 3 4 5 6 7 8 9 10 11; do echo safety $config; done
+  for config in 1 4 8 11; do echo live $config; done
 } | xargs -P 2 -L 1 "$0"

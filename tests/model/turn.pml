@@ -8,7 +8,7 @@
  * sleep, a lock, room in a backlog); callouts, cancel, detach, stop's cancel-all.
  *
  * Grain: what happens under a mutex is one atomic step, unless it works on the
- * word while others may (WakeNext without the turn), where mu is a real lock.
+ * word while others may (TakePoolLane), where mu is a real lock.
  * What the holder does to things that are only the holder's is one step too.
  *
  * Left out, and why:
@@ -23,10 +23,11 @@
  *
  * Claimed: T1, T2, T3, T5 and L1 where they could be broken, I1 to I3 always
  * (Monitor), nobody touches a deleted state, every job ends exactly once, nothing
- * is left at the end (T4 is how Worker is written), and T7 below.
+ * is left at the end (T4 is how Worker is written), and T7 below, for those who
+ * wait on their stack, for the loop, and for a pool's lane.
  * Seen by it: a thread in WakeNext that came back to the turn of a state that was
- * gone, before detach asked for wakers; and that T7 binds a free turn to nobody:
- * see `ltl pool`.
+ * gone, before detach asked for wakers; and that a pool's lane could be passed for
+ * ever by a loop that was quicker each time, before its thread waited in line.
  *
  * Each run takes one of the configurations below (-DCONFIG=n): workers of each
  * pool W0 W1; callouts NC, jobs NJ and what they do (SETUP); whether the host may
@@ -105,6 +106,14 @@
 #define STOP
 #define DETACH
 #define SETUP Async(0, 0, 0, OUTSIDE); Sync(1, 0, 1, PLAIN, NONE)
+#elif CONFIG == 11 /* a pool whose thread never comes: nobody else minds */
+#define W0 1
+#define W1 1
+#define NC 3
+#define NJ 2
+#define ENDLESS
+#define ABSENT
+#define SETUP Async(0, 1, 0, BLOCK); Async(1, 2, 1, PLAIN)
 #endif
 
 #define NOBODY 255
@@ -142,6 +151,10 @@ byte passed = 0;
 #ifndef MAX_PASSED
 #define MAX_PASSED 2
 #endif
+byte misses[3];                 /* of P and Q: Lane::misses */
+#ifndef MAX_MISSES
+#define MAX_MISSES 1
+#endif
 
 #define AVAILABLE ((word & (HELD | DUE)) == 0)
 #define POOL_WAITS (in_pools[P] || in_pools[Q])
@@ -154,7 +167,7 @@ byte wakers = 0; /* threads in WakeNext */
 #ifdef LIVE
 byte back = 0;
 #define MU_FREE (mu == 0 && back == 0)
-#define COMES_BACK(plus) if :: !held -> back = back plus 1 :: else fi
+#define COMES_BACK(plus) back = back plus 1
 #else
 #define MU_FREE (mu == 0)
 #define COMES_BACK(plus) skip
@@ -345,7 +358,7 @@ inline CancelAll() {
 inline Unticket(l) {
   if
   :: l != HOME ->
-     ticket[l] = 0;
+     ticket[l] = 0; misses[l] = 0;
      older = (ticket[P] -> P : (ticket[Q] -> Q : NONE))
   :: else
   fi
@@ -366,6 +379,12 @@ inline Park(l) {
   fi
 }
 
+/* the first of pools_, by ticket */
+inline FirstPoolLane(l) {
+  l = ((in_pools[P] && (!in_pools[Q] || older == P)) -> P : (in_pools[Q] -> Q : NONE));
+  if :: l != NONE -> in_pools[l] = 0; at[l] = hand :: else fi
+}
+
 /* Turn::TryTake, TryTakeContended: the compare-exchange that succeeds, or the
  * load that finds the turn held or due. */
 inline TryTake() {
@@ -376,38 +395,9 @@ inline TryTake() {
   fi
 }
 
-/* Turn::TakeOrPark: first without mu_ (TryTake, TakeDue), then with it. */
-inline TakeOrPark(l) {
-  atomic {
-    TryTake();
-    if :: ok -> Unticket(l); at[l] = runs :: else fi
-  }
-  atomic {
-    if
-    :: !ok && due == l && word == DUE ->
-       word = HELD; due = NONE; TAKEN; ok = 1; Unticket(l); at[l] = runs
-    :: else
-    fi
-  }
-  if
-  :: ok
-  :: else ->
-     atomic {
-       MU_FREE -> ALIVE;
-       if
-       :: due == l -> due = NONE; assert(word & DUE); word = HELD | WAITER_BITS;
-                      TAKEN; ok = 1; Unticket(l); at[l] = runs
-       :: due != l && AVAILABLE -> /* TakeOrAnnounce takes */
-                      word = word | HELD; TAKEN; ok = 1; Unticket(l); at[l] = runs
-       :: else ->     /* TakeOrAnnounce announces */
-                      word = word | WAITERS; Park(l)
-       fi
-     }
-  fi
-}
-
-/* Turn::TakeWaiting: the one place where a thread waits (T6), never a loop
- * (T3), and only in a blocking region, so never for another job (T5). */
+/* Turn::TakeWaiting: the one place where a thread waits, never a loop (T3), and
+ * never for another job (T5): after a blocking region (T6), and with a lane that
+ * has been passed too often (T7). */
 inline TakeWaiting() {
   assert(me != 0);
   atomic { TryTake() }
@@ -430,80 +420,107 @@ inline TakeWaiting() {
   fi
 }
 
-/* The chosen one goes back to the head of its list: taken under our hands. */
-inline PutBack() {
+/* Turn::TakeOrPark: first without mu_ (TryTake, TakeDue), then with it
+ * (TakeOrParkLocked), or in line on its stack. */
+inline TakeOrPark(l) {
+  atomic {
+    TryTake();
+    if :: ok -> Unticket(l); at[l] = runs :: else fi
+  }
+  atomic {
+    if
+    :: !ok && due == l && word == DUE ->
+       word = HELD; due = NONE; TAKEN; ok = 1; Unticket(l); at[l] = runs
+    :: else
+    fi
+  }
   if
-  :: chosen == P || chosen == Q -> word = word | WAITERS; Park(chosen)
-  :: chosen != NONE ->
-     word = word | WAITERS | URGENT;
-     if :: chosen == HOME -> at[HOME] = parked :: else fi;
-     n = len(urgents); urgents!chosen;
-     do :: n > 0 -> urgents?i; urgents!i; n-- :: else -> break od;
-     i = 0
-  :: else
+  :: ok
+  :: !ok && l != HOME && misses[l] >= MAX_MISSES ->
+     TakeWaiting();
+     atomic { ok = 1; Unticket(l); at[l] = runs }
+  :: else ->
+     atomic {
+       MU_FREE -> ALIVE;
+       if
+       :: due == l -> due = NONE; assert(word & DUE); word = HELD | WAITER_BITS;
+                      TAKEN; ok = 1; Unticket(l); at[l] = runs
+       :: due != l && AVAILABLE -> /* TakeOrAnnounce takes */
+                      word = word | HELD; TAKEN; ok = 1; Unticket(l); at[l] = runs
+       :: else ->     /* TakeOrAnnounce announces */
+                      word = word | WAITERS; Park(l);
+                      if :: l != HOME -> misses[l]++ :: else fi
+       fi
+     }
   fi
 }
 
-/* Turn::WakeNext.  is_self: the caller is about to look for work. */
+/* Turn::TakePoolLane: the turn is free, and others may take it at any moment. */
+inline TakePoolLane() {
+  atomic {
+    mu == 0 -> mu = 1; ALIVE; COMES_BACK(-);
+    if
+    :: AVAILABLE -> assert(len(urgents) == 0); /* I2 */ FirstPoolLane(chosen)
+    :: else -> chosen = NONE /* whoever has it wakes the next */
+    fi
+  }
+  atomic { /* the compare-exchange */
+    ALIVE;
+    if
+    :: AVAILABLE -> word = WAITER_BITS
+    :: else -> if :: chosen != NONE -> Park(chosen); chosen = NONE :: else fi
+    fi
+  }
+  atomic { ALIVE; mu = 0 }
+}
+
+/* Turn::WakeNext with TakeOwed and TakeLeaving: one step, since others only read
+ * the word while it is held.  is_self: the caller is about to look for work. */
 inline WakeNext(is_self) {
-  held = 1;
-  do
-  :: atomic { /* mu_ is taken; the next one is chosen */
-       MU_FREE || (mu == 0 && !held) -> mu = 1; ALIVE; COMES_BACK(-);
+  atomic {
+    MU_FREE -> ALIVE; assert(holder == me);
+    do :: ready?i -> Park(i) :: empty(ready) -> break od; i = 0;
+    owed = NONE;
+    passed = (POOL_WAITS && len(urgents) > 0 -> passed + 1 : 0);
+    if
+    :: len(urgents) > 0 ->
        if
-       :: held -> do :: ready?i -> Park(i) :: empty(ready) -> break od; i = 0
+       :: passed >= MAX_PASSED -> /* TakeOwed */
+          passed = 0; FirstPoolLane(owed); misses[owed] = MAX_MISSES
        :: else
        fi;
-       if
-       :: !held && !AVAILABLE -> chosen = NONE; go_on = 0
-       :: else ->
-          go_on = 1;
-          if
-          :: len(urgents) > 0 && (!POOL_WAITS || passed < MAX_PASSED) ->
-             passed = (POOL_WAITS -> passed + 1 : 0);
-             urgents?chosen
-          :: else ->
-             passed = 0;
-             chosen = ((in_pools[P] && (!in_pools[Q] || older == P)) -> P :
-                       (in_pools[Q] -> Q : NONE));
-             if :: chosen != NONE -> in_pools[chosen] = 0 :: else fi
-          fi;
-          if :: chosen <= Q -> at[chosen] = hand :: else fi
-       fi
-     }
-     if
-     :: !go_on -> atomic { mu = 0; break } /* whoever has it wakes the next */
-     :: else
-     fi;
-     atomic { /* the word: a store while held, else a compare-exchange */
-       ALIVE;
-       if
-       :: held || AVAILABLE ->
-          if :: held -> assert(holder == me); holder = NOBODY :: else fi;
-          word = WAITER_BITS |
-                 ((chosen >= THREAD(0) && chosen != NONE) -> HELD : 0) |
-                 ((chosen == HOME) -> DUE : 0);
-          assert(holder == NOBODY);
-          if
-          :: chosen >= THREAD(0) && chosen != NONE -> /* T2: it waits, now */
-             assert(waiting[chosen - THREAD(0)] && !granted[chosen - THREAD(0)]);
-             holder = chosen - THREAD(0)
-          :: chosen == NONE -> assert(!held); go_on = 0
-          :: chosen == HOME -> due = HOME
-          :: else
-          fi
-       :: else -> PutBack(); go_on = 0
-       fi
-     }
-     atomic { ALIVE; mu = 0; if :: !go_on -> break :: else fi }
-     if
-     :: chosen >= THREAD(0) -> atomic { granted[chosen - THREAD(0)] = 1; break }
-     :: else
-     fi;
+       urgents?chosen;
+       if :: chosen == HOME -> at[HOME] = hand :: else fi
+    :: else -> FirstPoolLane(chosen)
+    fi;
+    holder = NOBODY;
+    word = WAITER_BITS;
+    if
+    :: chosen >= THREAD(0) && chosen != NONE -> /* T2: it waits, now */
+       assert(waiting[chosen - THREAD(0)] && !granted[chosen - THREAD(0)]);
+       word = word | HELD; holder = chosen - THREAD(0)
+    :: chosen == HOME -> word = word | DUE; due = HOME
+    :: else
+    fi
+  }
+  if
+  :: chosen >= THREAD(0) && chosen != NONE ->
+     atomic { granted[chosen - THREAD(0)] = 1; chosen = NONE }
+  :: else
+  fi;
+  if
+  :: owed != NONE -> Wake(owed, is_self); atomic { owed = NONE; ok = 0 }
+  :: else
+  fi;
+  do
+  :: chosen == NONE -> break
+  :: else ->
      Wake(chosen, is_self);
-     atomic { held = 0; if :: ok -> break :: else -> COMES_BACK(+) fi }
-  od;
-  atomic { held = 0; go_on = 0 }
+     if
+     :: ok -> atomic { chosen = NONE }
+     :: else -> atomic { COMES_BACK(+) } TakePoolLane()
+     fi
+  od
 }
 
 /* Turn::Release, ReleaseTo: one compare-exchange if nobody waits but at most one
@@ -600,8 +617,8 @@ inline TakeOut(l) {
 
 /* ---- what lanes run ------------------------------------------------------ */
 
-#define LOCALS bit ok; bit mine; bit held; bit go_on; bit fast; \
-  byte chosen = NONE; byte i; byte n; byte next = NONE; byte w
+#define LOCALS bit ok; bit mine; bit fast; \
+  byte chosen = NONE; byte owed = NONE; byte i; byte n; byte next = NONE; byte w
 
 /* StartJob, ResumeJob, by a worker.  `block`: the closure is now in
  * blocking_begin. */
@@ -879,8 +896,10 @@ end_outside:
 #define WAITER_EXISTS (len(urgents) > 0 || POOL_WAITS)
 #define ON_ITS_WAY (at[P] == coming || at[Q] == coming || at[HOME] == coming || \
                     at[P] == hand || at[Q] == hand || at[HOME] == hand || wakers > 0)
+#define COUNTS_ON_IT (len(urgents) > 0)
 #define BROKEN ((WAITER_EXISTS && (word & WAITERS) == 0) ||     /* I1 */ \
-                (AVAILABLE && WAITER_EXISTS && !ON_ITS_WAY) ||  /* I2 */ \
+                (AVAILABLE && (COUNTS_ON_IT ||                  /* I2 */ \
+                               (WAITER_EXISTS && !ON_ITS_WAY))) || \
                 ((word & DUE) != 0 && due == NONE) ||           /* I3 */ \
                 ((word & (HELD | DUE)) == (HELD | DUE)))
 proctype Monitor() {
@@ -892,10 +911,9 @@ end_monitor:
  * endless ones have a finite amount of work, so nobody waits for ever exactly if
  * there comes a time after which nobody waits and nothing is left. */
 #ifdef ENDLESS
-ltl t7 { [] (waiting[1] -> <> !waiting[1]) }
-/* Not claimed, and not true: a pool's lane is sent for, and a loop that comes back
- * for ever can be quicker each time.  A leaver and a loop are not passed so.
-ltl pool { [] (at[P] == parked -> <> (at[P] == runs)) } */
+ltl t7 { [] ((waiting[1] -> <> !waiting[1]) &&
+             (at[P] == parked -> <> (at[P] == runs)) &&
+             (at[HOME] == parked -> <> (at[HOME] == runs))) }
 #else
 ltl t7 { <> [] (word == 0 && !WAITER_EXISTS && jobs == 0 && callouts == 0 && to_run * (1 - detach_called) == 0) }
 #endif
@@ -919,8 +937,13 @@ init {
     SETUP;
     run Loop();
     do
+#ifdef ABSENT
+    :: i == W0 + W1 -> break
+    :: i < W0 + W1 -> run Worker(i, (i <= W0 -> 0 : 1)); i++
+#else
     :: i <= W0 + W1 -> run Worker(i, (i <= W0 -> 0 : 1)); i++
     :: else -> break
+#endif
     od;
     run Outside();
     run Monitor()

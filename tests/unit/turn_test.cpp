@@ -2,6 +2,8 @@
 // hand.  turn_torture_test.cpp tries the others.
 #include "turn.h"
 
+#include "pool.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -47,6 +49,23 @@ class TurnTest : public testing::Test {
     std::jthread thread([&] {
       turn.TakeWaiting();
       has_it = true;
+    });
+    while (!turn.urgent()) std::this_thread::yield();
+    return thread;
+  }
+
+  // The thread waits, or will soon, with a place among those who do.
+  std::jthread StartWaiting(std::atomic<bool>& has_it) {
+    return std::jthread([&] {
+      turn.TakeWaiting();
+      has_it = true;
+    });
+  }
+  // The same for a worker whose lane has been passed too often.
+  std::jthread StartPassed(Lane& lane) {
+    std::jthread thread([&] {
+      Worker self{};
+      EXPECT_TRUE(turn.TakeOrPark(lane, &self));
     });
     while (!turn.urgent()) std::this_thread::yield();
     return thread;
@@ -211,14 +230,72 @@ TEST_F(TurnTest, T7_PoolLanesDoNotStarveBehindALoop) {
     // The loop always wants the turn again before it is free.
     EXPECT_FALSE(turn.TakeOrPark(*home));
     turn.Release(nullptr);
-    if (loop.Next() == home.get()) {
-      ASSERT_TRUE(turn.TakeOrPark(*home));
-    } else {
-      break;
-    }
+    ASSERT_EQ(loop.Next(), home.get());
+    ASSERT_TRUE(turn.TakeOrPark(*home));
   }
   EXPECT_LE(rounds, Turn::kMaxPassed);
-  EXPECT_EQ(pool.Next(), starving.get());
+  ASSERT_EQ(pool.Next(), starving.get());
+
+  // Its thread finds the turn taken, and waits in line.
+  std::jthread worker = StartPassed(*starving);
+  EXPECT_FALSE(turn.TakeOrPark(*home));  // behind it
+  turn.Release(nullptr);
+  worker.join();
+  EXPECT_EQ(loop.Next(), nullptr);
+  turn.Release(nullptr);  // on behalf of the worker
+  EXPECT_EQ(loop.Next(), home.get());
+}
+
+TEST_F(TurnTest, T7_ALaneThatIsAlwaysTooLateWaitsInLineAtLast) {
+  ASSERT_TRUE(turn.TryTake());
+  auto late = NewLane(pool);
+  Worker self{};
+  for (int i = 0; i < Turn::kMaxMisses; ++i) {
+    EXPECT_FALSE(turn.TakeOrPark(*late, &self)) << i;
+    turn.Release(nullptr);
+    ASSERT_EQ(pool.Next(), late.get());
+    ASSERT_TRUE(turn.TryTake());  // somebody comes first
+  }
+  std::jthread worker = StartPassed(*late);
+  turn.Release(nullptr);
+  worker.join();
+  EXPECT_FALSE(turn.TryTake());
+  EXPECT_EQ(late->misses, 0);
+  turn.Release(nullptr);
+}
+
+TEST_F(TurnTest, I2_NobodyWhoWaitsDependsOnAThreadThatIsOnlySentFor) {
+  ASSERT_TRUE(turn.TryTake());
+  auto lane = NewLane(pool);
+  EXPECT_FALSE(turn.TakeOrPark(*lane));
+  auto home = NewLane(loop);
+  // However often: pool's thread never comes.
+  for (int i = 0; i < 5 * Turn::kMaxPassed; ++i) {
+    EXPECT_FALSE(turn.TakeOrPark(*home));
+    std::atomic<bool> has_it{false};
+    auto thread = StartWaiting(has_it);
+    turn.Release(nullptr);
+    ASSERT_EQ(loop.Next(), home.get()) << "round " << i;
+    ASSERT_TRUE(turn.TakeOrPark(*home));
+    turn.Release(nullptr);
+    thread.join();
+    ASSERT_TRUE(has_it);
+  }
+  turn.Release(nullptr);
+}
+
+TEST_F(TurnTest, T7_AHomeLoopThatRunsAPoolsLaneIsServedAsALoop) {
+  ASSERT_TRUE(turn.TryTake());
+  auto lane = NewLane(pool);
+  lane->via = &loop;
+  EXPECT_FALSE(turn.TakeOrPark(*lane));
+  turn.Release(nullptr);
+  EXPECT_EQ(pool.Next(), nullptr);
+  ASSERT_EQ(loop.Next(), lane.get());
+  EXPECT_FALSE(turn.TryTake()) << "it is due to the loop";
+  ASSERT_TRUE(turn.TakeOrPark(*lane));
+  EXPECT_EQ(lane->via, &pool);
+  turn.Release(nullptr);
 }
 
 TEST_F(TurnTest, T7_APoolWithoutThreadsPassesTheWakeOn) {
