@@ -37,11 +37,19 @@ test.case("a finaliser cannot wait", function()
   end
 end)
 
-test.case("finalisers see no other session's _TLS as their own", function()
+test.case("finalisers have a _TLS of their own: no session's", function()
   _TLS.x = "script"
-  local seen = "none"
-  garbage(function() seen = tostring(_TLS.x) end)
-  assert(seen ~= "none")
+  local seen = {}
+  local function look() table.insert(seen, tostring(_TLS.x)); _TLS.x = "finaliser" end
+  garbage(look)
+  msys.runInPool("CPU", function() garbage(look) end)
+  coroutine.wrap(function() garbage(look); test.equal(nil, _TLS.x) end)()
+  test.equal({ "nil", "finaliser", "finaliser" }, seen)
+  test.equal("script", _TLS.x)
+  local in_job
+  garbage(function() msys.runInPool("one", function() in_job = _TLS.x end, true) end)
+  test.drain("one")
+  test.equal("finaliser", in_job, "of a job that a finaliser submits")
 end)
 
 test.case("thousands of finalisers in many jobs", function()

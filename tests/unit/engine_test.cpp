@@ -272,6 +272,29 @@ TEST_F(EngineTest, AStateCanBeAttachedAgain) {
   host.On(0, [&] { lua_close(L); });
 }
 
+TEST_F(EngineTest, WhatWasMadeBeforeASecondAttachIsStillOfUse) {
+  TestPlugin plugin(api, host);
+  auto state = NewState(plugin);
+  EXPECT_EQ(state->Run("_, job = msys.runInPool('CPU', function() return 5 end, print) "
+                       "m = thread.mutex() return job:wait()").text(), "OK true 5");
+  state->Detach();
+  state->AwaitDetached();
+  std::promise<void> detached;
+  host.On(0, [&] {
+    msys_state* again = nullptr;
+    ASSERT_EQ(api.attach(plugin.handle, state->L, 0, "again", &again, nullptr), MSYS_OK);
+    EXPECT_EQ(luaL_dostring(state->L, "assert(select(2, job:wait()) == 5) "
+                                      "return job:status() .. tostring(m):sub(1, 12)"),
+              LUA_OK);
+    EXPECT_STREQ(lua_tostring(state->L, -1), "donethread.mutex");
+    lua_settop(state->L, 0);
+    api.detach(again, [](void* p) {
+      static_cast<std::promise<void>*>(p)->set_value();
+    }, &detached);
+  });
+  detached.get_future().wait();
+}
+
 // ---- stop ------------------------------------------------------------------------
 
 TEST_F(EngineTest, StopReportsWhatStillRunsAndIsBusy) {
@@ -330,6 +353,26 @@ TEST_F(EngineTest, StopDrainsQueuedJobsUntilTheDeadline) {
   EXPECT_EQ(plugin.Stop(60'000), MSYS_OK);
   opens.join();
   EXPECT_EQ(trail, "xxxxxxxxxx");
+}
+
+TEST_F(EngineTest, StopRefusesNewJobsWhileItDrains) {
+  TestPlugin plugin(api, host, {{"one", 1}});
+  auto state = NewState(plugin);
+  auto running = state->Start(
+      "msys.runInPool('one', block) return msys.runInPool('one', print)");
+  blocked.AwaitArrivals();
+  std::jthread opens([&] {
+    while (state->Start("return 1")->started() != MSYS_E_CLOSED) {}
+    blocked.Open();
+    running->Wait();
+    state->Detach();
+  });
+  EXPECT_EQ(plugin.Stop(60'000), MSYS_OK);
+  opens.join();
+  EXPECT_EQ(running->Wait().text(), "OK false cancelled: the mail server is stopping");
+  EXPECT_EQ(plugin.Stats("one").refused, 1u);
+  EXPECT_EQ(host.Logged({"one: a job of state test was refused: the mail server is "
+                         "stopping"}), 1u);
 }
 
 TEST_F(EngineTest, AfterTheDeadlineQueuedJobsAreCancelled) {

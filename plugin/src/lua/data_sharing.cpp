@@ -42,7 +42,8 @@ void PushOstls(lua_State* L, State&) {
   lua_remove(L, -2);
 }
 
-// The _TLS of a coroutine that a script has made: its own.
+// The _TLS of a coroutine that a script has made: its own.  The main thread's,
+// which no script uses, is that of finalisers.
 struct TlsBox {
   Tls* tls;
 };
@@ -58,20 +59,21 @@ int CollectTlsBox(lua_State* L) {
 
 Tls* NewTls() noexcept { return new (std::nothrow) Tls; }
 
+// The one of the coroutine at the top.  [-1, +0, m]
 Tls& CoroutineTls(lua_State* L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kCoroutines);
-  lua_pushthread(L);
-  if (lua_rawget(L, -2) == LUA_TUSERDATA) {
+  lua_insert(L, -2);
+  lua_pushvalue(L, -1);  // coroutines co co
+  if (lua_rawget(L, -3) == LUA_TUSERDATA) {
     Tls* tls = static_cast<TlsBox*>(lua_touserdata(L, -1))->tls;
     // Null: the box was finalised together with its coroutine, which another
     // finaliser of the same cycle has brought back.  It gets a new one.
     if (tls != nullptr) {
-      lua_pop(L, 2);
+      lua_pop(L, 3);
       return *tls;
     }
   }
   lua_pop(L, 1);
-  lua_pushthread(L);
   auto* box = static_cast<TlsBox*>(lua_newuserdatauv(L, sizeof(TlsBox), 0));
   box->tls = nullptr;
   lua_createtable(L, 0, 1);
@@ -89,14 +91,9 @@ Tls& CoroutineTls(lua_State* L) {
 void PushTls(lua_State* L, State& state) {
   Tls& tls = CurrentTls(L, state);
   if (tls.table == Anchors::kNone) {
+    // It may run a finaliser, but that has a _TLS of its own.
     lua_newtable(L);
-    Anchors::Slot made = state.anchors.Put(L);
-    // Allocating may have run a finaliser that has made it, too.
-    if (tls.table == Anchors::kNone) {
-      tls.table = made;
-    } else {
-      state.anchors.Drop(made);
-    }
+    tls.table = state.anchors.Put(L);
   }
   state.anchors.Push(L, tls.table);
 }
@@ -166,11 +163,18 @@ void SetProxy(lua_State* L, const char* name) {
 }  // namespace
 
 Tls& CurrentTls(lua_State* L, State& state) {
+  // A finaliser runs in whatever script happens to collect, which may be of
+  // another session than its object.  All share one that no script has.
+  if (InFinaliser(L, state)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    return CoroutineTls(L);
+  }
   const Slice* slice = state.current;
   if (slice != nullptr && slice->script != nullptr &&
       slice->script->co.L == L) {
     return *slice->script->tls;
   }
+  lua_pushthread(L);
   return CoroutineTls(L);
 }
 

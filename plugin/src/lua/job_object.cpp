@@ -115,7 +115,9 @@ JobBox* NewJobBox(lua_State* L, State& state, int closure, int completion) {
   return box;
 }
 
-void OpenJobObject(lua_State* L) {
+namespace {
+
+void NewMetatable(lua_State* L) {
   lua_newtable(L);
   SetFunctions(L, kMetamethods);
   lua_newtable(L);
@@ -127,6 +129,14 @@ void OpenJobObject(lua_State* L) {
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kMeta);
+}
+
+}  // namespace
+
+void OpenJobObject(lua_State* L) {
+  // A second attach keeps the first one's: there may be jobs that have it.
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta) != LUA_TTABLE) NewMetatable(L);
+  lua_pop(L, 1);
 }
 
 }  // namespace msys
