@@ -17,7 +17,7 @@ void Anchors::Close(lua_State* L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kStoreKey);
 }
 
-bool Anchors::Reserve() noexcept {
+bool Anchors::ReserveSlots() noexcept {
   try {
     free_.reserve(static_cast<std::size_t>(chunks_ + 1) * kChunk);
     return true;
@@ -30,15 +30,19 @@ void Anchors::Grow(lua_State* L) {
   if (!lua_checkstack(store_, 4)) luaL_error(L, "not enough memory");
   lua_newuserdatauv(L, 0, kChunk);
   // Only now: a finaliser that ran in the allocation may have grown us as well.
-  if (!Reserve()) luaL_error(L, "not enough memory");
+  if (!ReserveSlots()) luaL_error(L, "not enough memory");
   lua_xmove(L, store_, 1);
   const auto first = static_cast<Slot>(chunks_) * kChunk;
   ++chunks_;
   for (Slot i = kChunk; i > 0; --i) free_.push_back(first + i - 1);
 }
 
+void Anchors::Reserve(lua_State* L, std::size_t count) {
+  while (free_.size() < count) Grow(L);
+}
+
 Anchors::Slot Anchors::Put(lua_State* L) {
-  while (free_.empty()) Grow(L);
+  Reserve(L, 1);
   const Slot slot = free_.back();
   free_.pop_back();
   lua_pushvalue(store_, static_cast<int>(slot / kChunk) + 1);

@@ -27,6 +27,9 @@ class Anchors {
   // [-0, +0, m] Lets everything go.
   void Close(lua_State* L);
 
+  // [-0, +0, m] As long as nothing is allocated in Lua, the next `count` calls of
+  // Put() do not raise.
+  void Reserve(lua_State* L, std::size_t count);
   // [-1, +0, m] Keeps the value at the top of L.
   Slot Put(lua_State* L);
   // [-0, +1, -] Pushes the value onto a stack with room for it.
@@ -38,7 +41,7 @@ class Anchors {
   static constexpr int kChunk = 128;
 
   void Grow(lua_State* L);
-  bool Reserve() noexcept;
+  bool ReserveSlots() noexcept;
 
   lua_State* store_ = nullptr;  // runs nothing: its stack holds the chunks
   int chunks_ = 0;

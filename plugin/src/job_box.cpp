@@ -14,7 +14,7 @@ void WakeWaiters(JobBox& box) {
     BoxWait* next = wait->next;
     if (PushResults(wait->L, box, 2) < 0) {
       lua_pushboolean(wait->L, 0);
-      box.state->PushText(wait->L, kTooManyResults);
+      wait->script->state.PushText(wait->L, kTooManyResults);
     }
     WakeScript(*wait->script);
     delete wait;

@@ -26,8 +26,8 @@ struct JobBox {
   static constexpr int kInline = 4;      // or the coroutine that has them all
   static constexpr int kUserValues = kResults + kInline - 1;
 
-  State* state;
-  Job* job;           // null once it is over
+  // Nothing here is an attach's any more once the job is over.
+  Job* job;           // null then
   BoxWait* waiters;
   int results;        // with the leading boolean; -1: not there yet
   bool in_coroutine;

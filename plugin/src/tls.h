@@ -2,6 +2,12 @@
 // submit and the completions share one; the table itself is made when it is
 // first touched.
 //
+// That of a coroutine which a script has made is inside of a userdata, its box,
+// which has the table as its user value and lives as long as the coroutine does;
+// only while jobs share it is the box anchored.  So a table that refers to its
+// coroutine keeps it alive no longer than that, and nothing of an attach is left
+// in a box when the state is attached again.
+//
 // Threads: the holder of the state's turn.
 #pragma once
 
@@ -10,9 +16,11 @@
 namespace msys {
 
 struct Tls {
-  int references = 1;
-  Anchors::Slot table = Anchors::kNone;
+  int references = 1;      // in a box: of jobs and their scripts
+  bool in_box = false;
+  Anchors::Slot slot = Anchors::kNone;  // the table, or the box
 
+  // Not the first of one in a box: ShareTls() does that.
   Tls* Share() {
     ++references;
     return this;
@@ -20,8 +28,8 @@ struct Tls {
   // The pointer is void afterwards.
   void Release(Anchors& anchors) {
     if (--references > 0) return;
-    anchors.Drop(table);
-    delete this;
+    anchors.Drop(slot);
+    if (!in_box) delete this;
   }
 };
 

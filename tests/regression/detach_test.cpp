@@ -88,5 +88,24 @@ TEST(DetachTest, WaitsForNoOtherStatesClosure) {
   second.held.Open();
 }
 
+// Coroutines may outlive an attach.  What is collected of theirs in the second one
+// must let go of nothing there.
+TEST(DetachTest, CoroutinesOfAnEarlierAttachAreCollected) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  EXPECT_EQ(state.Run("kept = {} for i = 1, 300 do coroutine.wrap(function()"
+                      "  _TLS.x, kept[i] = i, coroutine.running() end)() end"
+                      "  return #kept").text(), "OK 300");
+  state.AttachAgain();
+  EXPECT_EQ(state.Run("_TLS.mine = 'mine' local jobs = {}"
+                      "for i = 1, 30 do"
+                      "  local _, job = msys.runInPool('CPU', function()"
+                      "    return i + _TLS.n end, print) jobs[i] = job end "
+                      "_TLS.n = 100 kept = nil collectgarbage() local sum = 0 "
+                      "for i = 1, 30 do sum = sum + select(2, jobs[i]:wait()) end "
+                      "return sum, _TLS.mine").text(), "OK 3465 mine");
+}
+
 }  // namespace
 }  // namespace msys::test

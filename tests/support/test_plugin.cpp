@@ -195,12 +195,16 @@ TestState::TestState(TestPlugin& p, std::uint32_t l, const std::string& name,
     luaL_openlibs(L);
     SetCollector(L);
     if (before) before(L);
-    msys_error error{};
-    error.struct_size = sizeof error;
-    const msys_status status =
-        plugin.api.attach(plugin.handle, L, loop, name.c_str(), &handle, &error);
-    Check(status == MSYS_OK, error.text);
+    Attach(name);
   });
+}
+
+void TestState::Attach(const std::string& name) {
+  msys_error error{};
+  error.struct_size = sizeof error;
+  const msys_status status =
+      plugin.api.attach(plugin.handle, L, loop, name.c_str(), &handle, &error);
+  Check(status == MSYS_OK, error.text);
 }
 
 TestState::~TestState() {
@@ -234,6 +238,15 @@ void TestState::Detach() {
 
 void TestState::AwaitDetached() {
   detached_.wait();
+}
+
+void TestState::AttachAgain() {
+  if (!detaching_) Detach();
+  AwaitDetached();
+  detaching_ = false;
+  promise_ = {};
+  detached_ = promise_.get_future().share();
+  plugin.host.On(loop, [this] { Attach("again"); });
 }
 
 msys_session* TestState::OpenSession() {

@@ -99,6 +99,8 @@ class TestState {
   // [not a loop] Returns when detach() has; its end can be waited for.
   void Detach();
   void AwaitDetached();
+  // [not a loop] Detaches, and attaches the same Lua state anew.
+  void AttachAgain();
 
   msys_session* OpenSession();
   void CloseSession(msys_session* session);
@@ -110,6 +112,7 @@ class TestState {
 
  private:
   static void Done(void* ctx);
+  void Attach(const std::string& name);
   bool detaching_ = false;
   std::promise<void> promise_;
   std::shared_future<void> detached_{promise_.get_future().share()};

@@ -68,11 +68,14 @@ void OpenMutex(lua_State* L, int thread);
 void OpenThreadPool(lua_State* L, int threadpool);
 void OpenJobObject(lua_State* L);
 
-// Whose _TLS the code running on L sees.  [-0, +0, m]
+// Whose _TLS the code running on L sees, and keeps.  [-0, +0, m]
 Tls& CurrentTls(lua_State* L, State& state);
+// A reference to it, for a job: an anchor has been reserved.  [-0, +0, -]
+Tls* ShareTls(lua_State* L, State& state, Tls& tls);
 
 // Fills in what every job has: its lane, the closure at index `closure`, whose
-// _TLS (CurrentTls) it sees, who submits it.  [-0, +0, -]
+// _TLS (CurrentTls) it sees, for which an anchor has been reserved, and who
+// submits it.  [-0, +0, -]
 void DescribeJob(lua_State* L, State& state, Tls& tls, LoopLane& lane, Job& job,
                  int closure);
 
@@ -83,6 +86,6 @@ void RenewDrain(lua_State* L);
 struct JobBox;
 // Pushes a new job object, whose closure and completion function are at the
 // given indices.  [-0, +1, m]
-JobBox* NewJobBox(lua_State* L, State& state, int closure, int completion);
+JobBox* NewJobBox(lua_State* L, int closure, int completion);
 
 }  // namespace msys

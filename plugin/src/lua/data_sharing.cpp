@@ -6,6 +6,7 @@
 // do.
 #include <atomic>
 #include <new>
+#include <type_traits>
 
 #include "../state.h"
 #include "binding.h"
@@ -14,7 +15,7 @@ namespace msys {
 namespace {
 
 const char kOstls = 0;      // registry: { [thread number] = table }
-const char kCoroutines = 0;  // registry: weak { [coroutine] = TlsBox }
+const char kCoroutines = 0;  // registry: weak { [coroutine] = box with a Tls }
 
 // Numbers are not used again, as addresses and thread ids are: a new thread must
 // not see an old one's table.
@@ -42,60 +43,65 @@ void PushOstls(lua_State* L, State&) {
   lua_remove(L, -2);
 }
 
-// The _TLS of a coroutine that a script has made: its own.  The main thread's,
-// which no script uses, is that of finalisers.
-struct TlsBox {
-  Tls* tls;
-};
+static_assert(std::is_trivially_destructible_v<Tls>, "Lua frees a box");
 
-int CollectTlsBox(lua_State* L) {
-  auto* box = static_cast<TlsBox*>(lua_touserdata(L, 1));
-  State* state = State::Of(L);
-  if (box->tls != nullptr && state != nullptr) box->tls->Release(state->anchors);
-  else if (box->tls != nullptr && --box->tls->references == 0) delete box->tls;
-  box->tls = nullptr;
-  return 0;
+// The _TLS of the script that runs on L; null: L is a coroutine of its making, or
+// a finaliser runs.
+Tls* ScriptTls(lua_State* L, State& state) {
+  // A finaliser runs in whatever script happens to collect, which may be of
+  // another session than its object.
+  if (InFinaliser(L, state)) return nullptr;
+  const Slice* slice = state.current;
+  if (slice == nullptr || slice->script == nullptr || slice->script->co.L != L) {
+    return nullptr;
+  }
+  return slice->script->tls;
 }
 
-Tls* NewTls() noexcept { return new (std::nothrow) Tls; }
-
-// The one of the coroutine at the top.  [-1, +0, m]
-Tls& CoroutineTls(lua_State* L) {
+// Pushes the box of L, made if it is not there.  All finalisers share one that no
+// script has: the main thread's.  [-0, +1, m]
+Tls& PushBox(lua_State* L, State& state) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kCoroutines);
-  lua_insert(L, -2);
-  lua_pushvalue(L, -1);  // coroutines co co
-  if (lua_rawget(L, -3) == LUA_TUSERDATA) {
-    Tls* tls = static_cast<TlsBox*>(lua_touserdata(L, -1))->tls;
-    // Null: the box was finalised together with its coroutine, which another
-    // finaliser of the same cycle has brought back.  It gets a new one.
-    if (tls != nullptr) {
-      lua_pop(L, 3);
-      return *tls;
-    }
+  if (InFinaliser(L, state)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  } else {
+    lua_pushthread(L);
   }
-  lua_pop(L, 1);
-  auto* box = static_cast<TlsBox*>(lua_newuserdatauv(L, sizeof(TlsBox), 0));
-  box->tls = nullptr;
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, &CollectTlsBox);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  box->tls = NewTls();
-  if (box->tls == nullptr) luaL_error(L, "not enough memory");
-  Tls& tls = *box->tls;
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-  return tls;
+  lua_pushvalue(L, -1);                        // coroutines co co
+  if (lua_rawget(L, -3) != LUA_TUSERDATA) {    // coroutines co nil
+    lua_pop(L, 1);
+    Tls* made = new (lua_newuserdatauv(L, sizeof(Tls), 1)) Tls;
+    made->in_box = true;
+    made->references = 0;
+    lua_insert(L, -2);                         // coroutines box co
+    lua_pushvalue(L, -2);                      // coroutines box co box
+    lua_rawset(L, -4);                         // coroutines box
+  } else {
+    lua_remove(L, -2);                         // coroutines box
+  }
+  lua_remove(L, -2);                           // box
+  return *static_cast<Tls*>(lua_touserdata(L, -1));
 }
 
 void PushTls(lua_State* L, State& state) {
-  Tls& tls = CurrentTls(L, state);
-  if (tls.table == Anchors::kNone) {
-    // It may run a finaliser, but that has a _TLS of its own.
-    lua_newtable(L);
-    tls.table = state.anchors.Put(L);
+  Tls* const tls = ScriptTls(L, state);
+  if (tls != nullptr && !tls->in_box) {
+    if (tls->slot == Anchors::kNone) {
+      // It may run a finaliser, but that has a _TLS of its own.
+      lua_newtable(L);
+      tls->slot = state.anchors.Put(L);
+    }
+    return state.anchors.Push(L, tls->slot);
   }
-  state.anchors.Push(L, tls.table);
+  if (tls != nullptr) state.anchors.Push(L, tls->slot);
+  else PushBox(L, state);                      // box
+  if (lua_getiuservalue(L, -1, 1) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, -3, 1);
+  }
+  lua_remove(L, -2);                           // table
 }
 
 using PushTable = void (*)(lua_State* L, State& state);
@@ -163,19 +169,18 @@ void SetProxy(lua_State* L, const char* name) {
 }  // namespace
 
 Tls& CurrentTls(lua_State* L, State& state) {
-  // A finaliser runs in whatever script happens to collect, which may be of
-  // another session than its object.  All share one that no script has.
-  if (InFinaliser(L, state)) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-    return CoroutineTls(L);
+  if (Tls* tls = ScriptTls(L, state)) return *tls;
+  Tls& tls = PushBox(L, state);
+  lua_pop(L, 1);  // L keeps it
+  return tls;
+}
+
+Tls* ShareTls(lua_State* L, State& state, Tls& tls) {
+  if (tls.in_box && tls.references == 0) {
+    PushBox(L, state);
+    tls.slot = state.anchors.Put(L);
   }
-  const Slice* slice = state.current;
-  if (slice != nullptr && slice->script != nullptr &&
-      slice->script->co.L == L) {
-    return *slice->script->tls;
-  }
-  lua_pushthread(L);
-  return CoroutineTls(L);
+  return tls.Share();
 }
 
 void OpenDataSharing(lua_State* L) {

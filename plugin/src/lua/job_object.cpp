@@ -102,10 +102,10 @@ constexpr luaL_Reg kMetamethods[] = {
 
 }  // namespace
 
-JobBox* NewJobBox(lua_State* L, State& state, int closure, int completion) {
+JobBox* NewJobBox(lua_State* L, int closure, int completion) {
   auto* box = static_cast<JobBox*>(
       lua_newuserdatauv(L, sizeof(JobBox), JobBox::kUserValues));
-  *box = JobBox{&state, nullptr, nullptr, -1, false, false};
+  *box = JobBox{nullptr, nullptr, -1, false, false};
   lua_pushvalue(L, closure);
   lua_setiuservalue(L, -2, JobBox::kClosure);
   lua_pushvalue(L, completion);

@@ -46,7 +46,8 @@ int l_run_in_inst(lua_State* L) {
   if (state.closing()) return Refuse(L, "the Lua state is being detached");
   if (state.engine.stopping()) return Refuse(L, "the mail server is stopping");
   CheckCanSuspend(L, state, kName, "call it elsewhere");
-  Tls& tls = CurrentTls(L, state);  // may raise: before there is a job
+  Tls& tls = CurrentTls(L, state);  // these may raise: before there is a job
+  state.anchors.Reserve(L, 1);
   LoopLane* lane = state.LaneFor(loop);
   Job* job = lane == nullptr ? nullptr : NewJob(state);
   if (job == nullptr) return luaL_error(L, "%s: not enough memory", kName);

@@ -83,7 +83,8 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
   CheckCanSuspend(L, state, kName,
                   "call it elsewhere, or asynchronously with true as the third "
                   "argument");
-  Tls& tls = CurrentTls(L, state);  // may raise: before there is a job
+  Tls& tls = CurrentTls(L, state);  // these may raise: before there is a job
+  state.anchors.Reserve(L, 1);
   Job* job = NewJob(state);
   if (job == nullptr) return NoMemory(L, state, pool);
   Slice& slice = *state.current;
@@ -102,7 +103,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
   if (state.run_one_task != nullptr) RenewDrain(L);
   JobBox* box = nullptr;
   if (mode != JobMode::kAsync) {
-    box = NewJobBox(L, state, 2, 3);
+    box = NewJobBox(L, 2, 3);
     const char* why = CannotSuspend(L, &slice);
     if (state.engine.returns_results() && why != nullptr) {
       CheckCanSuspend(L, state, kName, "call it elsewhere");
@@ -111,6 +112,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
     lua_pushvalue(L, 2);
   }
   lua_pushvalue(L, -1);
+  state.anchors.Reserve(L, 2);  // from here on nothing raises by itself
   Anchors::Slot slot = state.anchors.Put(L);   // the closure or the box, twice
   Job* job = NewJob(state);
   if (job == nullptr) {
@@ -182,7 +184,7 @@ void DescribeJob(lua_State* L, State& state, Tls& tls, LoopLane& lane, Job& job,
   job.source = ar.source;
   job.line = ar.linedefined;
   job.lane = &lane;
-  job.tls = tls.Share();
+  job.tls = ShareTls(L, state, tls);
   const Script* parent = state.current->script;
   job.parent = parent == nullptr ? 0 : parent->id;
 }
