@@ -14,6 +14,7 @@
 #include <iterator>
 #include <memory>
 
+#include "endpoint.h"
 #include "log.h"
 
 namespace hostsim {
@@ -87,6 +88,17 @@ int CheckReturns(cfg_t* cfg, cfg_opt_t* opt) {
     return 0;
   cfg_error(cfg, "%s = \"%s\" must be \"job\" or \"results\"",
             cfg_opt_name(opt), text);
+  return -1;
+}
+
+// The library that serves it may have no IPv6.
+int CheckMetricsAddress(cfg_t* cfg, cfg_opt_t* opt) {
+  const auto endpoint = ParseEndpoint(LastString(opt));
+  if (endpoint && endpoint->address().is_v4()) return 0;
+  cfg_error(cfg,
+            "%s = \"%s\" is not a numeric IPv4 address and a port, like "
+            "127.0.0.1:9464",
+            cfg_opt_name(opt), LastString(opt));
   return -1;
 }
 
@@ -164,6 +176,8 @@ CfgPtr MakeParser() {
                             CFG_END()};
   static cfg_opt_t control[] = {CFG_STR("Socket", nullptr, CFGF_NODEFAULT),
                                 CFG_END()};
+  static cfg_opt_t metrics[] = {CFG_STR("Address", nullptr, CFGF_NODEFAULT),
+                                CFG_END()};
   cfg_opt_t* listener = ListenerKeys();
   static cfg_opt_t root[] = {CFG_SEC("Plugin", plugin, kNamed),
                              CFG_SEC("ThreadPool", pool, kNamed),
@@ -172,6 +186,7 @@ CfgPtr MakeParser() {
                              CFG_SEC("Log", log, CFGF_NONE),
                              CFG_SEC("Listener", listener, kNamed),
                              CFG_SEC("Control", control, CFGF_NONE),
+                             CFG_SEC("Metrics", metrics, CFGF_NONE),
                              CFG_INT("Shutdown_Timeout", 10, CFGF_NONE),
                              CFG_FUNC("Include", Include),
                              CFG_INT(kEnd, 0, CFGF_NONE),
@@ -194,6 +209,7 @@ CfgPtr MakeParser() {
   check("Log|Level", CheckLevel);
   check("Log|File", CheckNotEmpty);
   check("Control|Socket", CheckNotEmpty);
+  check("Metrics|Address", CheckMetricsAddress);
   check("Shutdown_Timeout", CheckInt<0, 86'400>);
   CheckListenerKeys(cfg.get());
   return cfg;
@@ -250,6 +266,9 @@ std::optional<Config> Take(cfg_t* cfg, const std::filesystem::path& file) {
     config.log_file = base / path;
   if (const char* path = OptionalString(cfg_getsec(cfg, "Control"), "Socket"))
     config.control_socket = base / path;
+  if (const char* address =
+          OptionalString(cfg_getsec(cfg, "Metrics"), "Address"))
+    config.metrics_address = address;
   if (!TakeListener(cfg, base, &config.listener)) return std::nullopt;
   config.shutdown_timeout_s =
       static_cast<std::uint32_t>(cfg_getint(cfg, "Shutdown_Timeout"));

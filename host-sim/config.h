@@ -6,6 +6,7 @@
 //   Lua { Max_States = 16  Script "policy" { Source = "policy.lua" } }
 //   Log { Level = "info"  File = "host-sim.log" }
 //   Control { Socket = "host-sim.sock" }
+//   Metrics { Address = "127.0.0.1:9464" }
 //   Listener "smtp" { Address = "127.0.0.1:2525"  Maildir = "mail" }
 //   Shutdown_Timeout = 10
 //   Include("pools.conf")
@@ -49,6 +50,7 @@ struct Config {
   int log_level = MSYS_LOG_INFO;
   std::filesystem::path log_file;  // empty: stderr
   std::filesystem::path control_socket;  // empty: none
+  std::string metrics_address;           // for ParseEndpoint(); empty: none
   std::optional<ListenerConfig> listener;
   std::uint32_t shutdown_timeout_s = 10;
 };

@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "log.h"
+#include "metrics_families.h"
 #include "thread_check.h"
 
 namespace hostsim {
@@ -79,6 +80,17 @@ bool Host::OpenControl() {
   return false;
 }
 
+bool Host::OpenMetrics() {
+  if (config_.metrics_address.empty()) return true;
+  metrics_.emplace(
+      std::make_shared<HostMetrics>(loops_, *plugin_, *states_, counts_));
+  std::string error;
+  if (metrics_->Open(config_.metrics_address, &error)) return true;
+  std::cerr << "host-sim: " << config_.file.string() << ": Metrics: " << error
+            << '\n';
+  return false;
+}
+
 int Host::CheckConfig() {
   if (!LoadParts() || !OpenPlugin()) return kExitSetup;
   std::string error;
@@ -120,7 +132,7 @@ int Host::Run() {
   for (const auto& loop : loops_) loop->Start();
   states_.emplace(*plugin_, loops_, *policy_, config_.max_states);
 
-  bool ready = OpenFirstState();
+  bool ready = OpenMetrics() && OpenFirstState();
   if (ready && !stopping_) ready = RunSessions();
   if (!stuck_) WaitForPools();
   if (!stuck_) CloseStates();
@@ -242,6 +254,7 @@ void Host::CloseStates() {
 
 void Host::StopPlugin() {
   control_.reset();  // nobody would answer
+  metrics_.reset();  // before there is no plugin to ask
   // From here on the main thread may wait inside the plugin.
   if (stopping_) {
     signals_.clear();

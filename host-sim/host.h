@@ -1,7 +1,8 @@
 // The host as a whole: brings the parts up in order, runs, and takes them down
 // in the opposite order.
 //
-//   plugin loaded, opened   control socket   loops started   first state ready   sessions ...
+//   plugin loaded, opened   control socket   loops started   metrics
+//   served   first state ready   sessions ...
 //   ... sessions over   pools idle   states detached, closed   plugin stopped,
 //   closed   loops stopped   plugin unloaded
 //
@@ -31,6 +32,7 @@
 #include "listener.h"
 #include "lua_states.h"
 #include "mail_source.h"
+#include "metrics_server.h"
 #include "options.h"
 #include "plugin.h"
 #include "plugin_loader.h"
@@ -59,6 +61,7 @@ class Host {
   bool LoadParts();  // plugin, policy; says what is wrong
   bool OpenPlugin();
   bool OpenControl();
+  bool OpenMetrics();
   bool OpenFirstState();
   bool PrepareMail();  // says when there is neither mail nor a listener
   bool serving() const { return options_.paths.empty(); }
@@ -107,6 +110,7 @@ class Host {
   std::optional<Replay> replay_;  // this or the next, by serving()
   std::optional<Listener> listener_;
   std::optional<Progress> progress_;
+  std::optional<MetricsServer> metrics_;
   Report report_;
   bool sessions_over_ = false;
   bool stopping_ = false;  // a signal came

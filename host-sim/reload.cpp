@@ -58,10 +58,10 @@ std::vector<std::string> NeedRestart(const Config& running,
   check(running.log_level == read.log_level, "Log Level");
   check(running.log_file == read.log_file, "Log File");
   check(running.control_socket == read.control_socket, "Control Socket");
+  check(running.metrics_address == read.metrics_address, "Metrics Address");
   check(running.listener == read.listener, "Listener");
   check(running.shutdown_timeout_s == read.shutdown_timeout_s,
         "Shutdown_Timeout");
-  check(running.listener == read.listener, "Listener");
   DifferPools(running, read, &out);
   return out;
 }

@@ -26,13 +26,16 @@ class LatencyHistogram {
   // were recorded.
   std::uint64_t QuantileNs(double fraction) const;
 
- private:
+  // The buckets, by their bounds: the longest durations that are in them.
   static constexpr unsigned kSubBits = 5;
   static constexpr std::size_t kBuckets = (64 - kSubBits + 1) << kSubBits;
+  static std::uint64_t UpperBound(std::size_t bucket);
+  std::uint64_t bucket(std::size_t index) const { return Get(bucket_[index]); }
+
+ private:
   using Number = std::atomic<std::uint64_t>;
 
   static std::size_t BucketOf(std::uint64_t ns);
-  static std::uint64_t UpperBound(std::size_t bucket);
   static std::uint64_t Get(const Number& n) {
     return n.load(std::memory_order_relaxed);
   }

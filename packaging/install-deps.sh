@@ -30,6 +30,7 @@ build libboost-filesystem-dev -      needed by Boost.DLL
 build libconfuse-dev          -      host-sim's configuration file
 build libgmime-3.0-dev        -      host-sim's MIME parser
 build nlohmann-json3-dev      -      host-sim --json
+build prometheus-cpp-dev      -      host-sim's metrics for Prometheus
 test  libgtest-dev            -      GoogleTest
 test  libgmock-dev            -      GoogleMock, matchers
 test  libbenchmark-dev        -      Google Benchmark
@@ -46,8 +47,7 @@ test  dpkg-dev                -      unpacks the source of Lua; builds the .deb
 full  valgrind                -      memory and thread errors, second opinion
 full  lua-luv                 -      peer that benchmarks compare with
 full  lua-cqueues             -      peer that benchmarks compare with
-full  prometheus-cpp-dev      -      statistics for Prometheus
-full  curl                    curl   reads them
+full  curl                    curl   sends test mail
 full  swaks                   -      sends test mail
 full  postfix                 -      a real mail server to talk to
 full  nodejs                  node   runs the browser checks

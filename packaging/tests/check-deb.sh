@@ -80,6 +80,7 @@ END
 depends msys-runinpool 'libtbb12 \('
 depends msys-runinpool 'liblua5\.4-0'
 depends msys-host-sim 'liblua5\.4-0'
+depends msys-host-sim 'libprometheus-cpp-pull1\.0'
 depends msys-host-sim 'msys-runinpool \(= '
 depends msys-runinpool-dev 'msys-runinpool \(= '
 

@@ -80,6 +80,11 @@ entries host-sim.conf.5 | perl -F'\t' -lane '
 ' >"$work/man"
 compare key 'host-sim.conf(5)'
 
+# Metrics
+grep -ohE '"(msys|hostsim)_[a-z_]+"' "$top/host-sim/metrics_families.cpp" | tr -d '"' >"$work/code"
+entries host-sim.1 | sed -n 's/^METRICS\t[^\t]*\t//p' >"$work/man"
+compare metric 'host-sim(1)'
+
 # What policies see
 cat >"$work/conf" <<END
 Plugin "runinpool" { Path = "$build/plugin/runinpool.so" }

@@ -55,6 +55,7 @@ END
 needs msys-runinpool '^libtbb\.so\.12'
 needs msys-runinpool '^\(liblua.* or liblua.*\)$'
 needs msys-host-sim '^liblua'
+needs msys-host-sim '^libprometheus-cpp-pull\.so'
 needs msys-host-sim '^msys-runinpool\('
 needs msys-runinpool-devel '^msys-runinpool\('
 

@@ -42,6 +42,7 @@ Lua {
 }
 Log { Level = "WARNING" File = "x.log" }
 Control { Socket = "run/s" }
+Metrics { Address = "127.0.0.1:9464" }
 Shutdown_Timeout = 7
 )");
   ASSERT_TRUE(config) << error_;
@@ -65,6 +66,7 @@ Shutdown_Timeout = 7
   EXPECT_EQ(config->log_level, MSYS_LOG_WARNING);
   EXPECT_EQ(config->log_file, here / "x.log");
   EXPECT_EQ(config->control_socket, here / "run/s");
+  EXPECT_EQ(config->metrics_address, "127.0.0.1:9464");
   EXPECT_EQ(config->shutdown_timeout_s, 7u);
 }
 
@@ -82,6 +84,7 @@ TEST_F(ConfigTest, EmptyMeansDefaults) {
   EXPECT_TRUE(config->plugin_path.empty());
   EXPECT_EQ(config->loops, 1u);
   EXPECT_EQ(config->max_states, 16u);
+  EXPECT_EQ(config->metrics_address, "");
   EXPECT_EQ(config->shutdown_timeout_s, 10u);
   EXPECT_EQ(config->completion_returns, MSYS_COMPLETION_RETURNS_JOB);
 }
@@ -102,6 +105,10 @@ TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
   ExpectError("Log { Level = \"loud\" }\n", 1, "is not a level");
   ExpectError("Plugin \"x\" { Completion_Returns = \"all\" }\n", 1,
               "must be \"job\" or \"results\"");
+  ExpectError("Metrics {\n Address = \"9464\" }\n", 2,
+              "Address = \"9464\" is not a numeric IPv4 address and a port");
+  ExpectError("Metrics { Address = \"[::1]:9464\" }\n", 1, "numeric IPv4");
+  ExpectError("Metrics { Port = 9464 }\n", 1, "no such option 'Port'");
   ExpectError("Lua {\n", 1, "a } is missing before the end");
   ExpectError("Log { File = \"x }\n", 1, "premature end of file");
 }

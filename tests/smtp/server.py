@@ -47,7 +47,8 @@ BUSY = "local t = os.time() + 3 while os.time() < t do end"
 
 
 class Server:
-    def __init__(self, keys="", shutdown=5, loops=2, top=""):
+    def __init__(self, keys="", shutdown=5, loops=2, top="",
+                 options=()):
         self.dir = tempfile.mkdtemp(prefix="host-sim-smtp-")
         self.maildir = os.path.join(self.dir, "mail")
         self.write("policy.lua", POLICY % BUSY)
@@ -61,7 +62,7 @@ Shutdown_Timeout = {shutdown}
 {top}
 """)
         self.process = subprocess.Popen(
-            [sys.argv[1], "--config", conf], stdout=subprocess.PIPE,
+            [sys.argv[1], "--config", conf, *options], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, errors="replace")
         self.log = []
         self.port = None
