@@ -14,7 +14,7 @@ class CancelTest : public testing::Test {
   const msys_api& api_ = *msys_plugin_entry(MSYS_ABI_MAJOR);
   Gates gates_{api_};
   FakeHost host_{2};
-  TestPlugin plugin_{api_, host_, {{"two", 2}}};
+  TestPlugin plugin_{api_, host_, {{"two", 2}, {"small", 1, 1}}};
 
   std::unique_ptr<TestState> NewState(const std::string& name) {
     return std::make_unique<TestState>(plugin_, 0, name,
@@ -89,6 +89,35 @@ TEST_F(CancelTest, DetachEndsAllWaitsOfItsStateWithAnError) {
   EXPECT_EQ(holder->Run("return msys.lock('busy')").text(), "OK true");
 }
 
+TEST_F(CancelTest, DetachEndsWaitsForJobsAndForRoom) {
+  auto other = NewState("other");
+  auto first = other->Start("msys.runInPool('small', function() block('room') end)");
+  gates_["room"].AwaitArrivals();
+  auto second = other->Start("msys.runInPool('small', function() end)");
+  auto state = NewState("detached");
+  std::vector<std::unique_ptr<Running>> running;
+  running.push_back(state->Start(
+      "local _, job = msys.runInPool('two', function() block('job') end, print)"
+      " return job:wait()"));
+  gates_["job"].AwaitArrivals();
+  for (const char* more : {"", ", true", ", print"}) {
+    running.push_back(state->Start(
+        std::string("return msys.runInPool('small', function() end") + more + ")"));
+  }
+  EXPECT_EQ(plugin_.Stats("small").submitted, 5u);
+  state->Detach();
+  for (const auto& callout : running) {
+    EXPECT_EQ(callout->Wait().text(), std::string("OK false ") + kDetached);
+  }
+  EXPECT_EQ(host_.Logged({"small: closure test:1 of state detached: ", kDetached}), 3u);
+  EXPECT_EQ(plugin_.Stats("small").cancelled, 3u);
+  gates_["job"].Open();
+  state->AwaitDetached();
+  gates_["room"].Open();
+  EXPECT_EQ(second->Wait().text(), "OK");
+  EXPECT_EQ(first->Wait().text(), "OK");
+}
+
 TEST_F(CancelTest, StopEndsThemAtTheDeadline) {
   auto state = NewState("stopped");
   auto holding = state->Start("msys.lock('busy') msys.sleep(3600)");
@@ -113,6 +142,10 @@ TEST_F(CancelTest, StopLetsShortSleepsEnd) {
 }
 
 TEST_F(CancelTest, NoNewWaitsOnceTheyAreEnded) {
+  auto holder = NewState("holder");
+  auto holding = holder->Start("msys.lock('busy') msys.runInPool('IO', "
+                               "function() block('held') end)");
+  gates_["held"].AwaitArrivals();
   auto state = NewState("late");
   auto running = state->Start(R"(
     local ok, why = msys.runInPool('two', function()
@@ -120,13 +153,21 @@ TEST_F(CancelTest, NoNewWaitsOnceTheyAreEnded) {
       local second = select(2, pcall(msys.sleep, 3600))
       return first, second
     end)
-    local third = select(2, pcall(msys.sleep, 3600))
-    local fourth = select(2, pcall(msys.lock, 'free')) -- nothing to wait for
-    return ok, third, fourth)");
+    local m = thread.mutex(thread.MUTEX_NORMAL)
+    m:lock()
+    local _, sleep = pcall(msys.sleep, 3600)
+    local _, mutex = pcall(m.lock, m)
+    local _, lock = pcall(msys.lock, 'busy')
+    local _, inst = msys.runInInst(1, function() end)
+    local _, free = pcall(msys.lock, 'free') -- nothing to wait for
+    return ok, sleep, mutex, lock, inst, free)");
   while (plugin_.Stats("two").running == 0) std::this_thread::yield();
   state->Detach();
   const Result result = running->Wait();
-  EXPECT_EQ(result.text(), std::string("OK true msys.sleep: ") + kDetached + " true");
+  const std::string why = kDetached;
+  EXPECT_EQ(result.text(), "OK true msys.sleep: " + why + " mutex:lock: " + why +
+                               " msys.lock: " + why + " " + why + " true");
+  gates_["held"].Open();
 }
 
 TEST_F(CancelTest, ALockIsHandedToAnotherStateWhenItsHoldersStateGoes) {

@@ -261,6 +261,18 @@ test.case("cancelled while it is being handed over", function()
   msys.unlock("hot")
 end)
 
+test.case("cancelled when it has the lock, and does not know yet", function()
+  msys.lock("given")
+  local dying = test.start(function() msys.lock("given"); error("it went on") end)
+  local next_one = test.start(function() msys.lock("given"); msys.unlock("given") return 1 end)
+  msys.sleep(0)
+  test.cancel(dying)   -- when this slice is over,
+  msys.unlock("given") -- as is its going on
+  test.returns({ test.status.cancelled }, test.wait(dying))
+  test.returns({ 0, 1 }, test.wait(next_one))
+  test.equal(0, test.logged('the lock "given"'))
+end)
+
 test.case("a completion function holds its own", function()
   local _, job = msys.runInPool("one", function() msys.lock("of closure") end, function()
     test.completion = table.pack(pcall(msys.unlock, "of closure"))

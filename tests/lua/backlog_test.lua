@@ -100,6 +100,26 @@ test.case("a cancelled callout gives its place in line to the next", function()
   test.returns({ 0, true, "next" }, test.wait(b))
 end)
 
+test.case("cancelled when there is room, and it does not know yet", function()
+  local there = test.elsewhere([[
+    msys.runInPool("small", function() test.block("b8") end, true)
+    msys.runInPool("small", function() end)]])
+  test.await_blocked("b8")
+  while test.stats("small").queued < 1 do test.drain("IO") end
+  local ran
+  local dying = test.start(function() msys.runInPool("small", function() ran = true end) end)
+  while test.stats("small").queued < 2 do test.drain("IO") end
+  local before = test.stats("small").done
+  test.cancel(dying)  -- when this slice is over, as is its getting in
+  test.release("b8")
+  while test.stats("small").done < before + 2 do end
+  test.returns({ test.status.cancelled }, test.wait(dying))
+  test.equal("OK", test.wait(there):sub(1, 2))
+  test.equal(nil, ran)
+  for _ = 1, 2 do msys.runInPool("small", function() end, true) end  -- its place is free
+  test.drain("small")
+end)
+
 test.case("job:cancel makes room", function()
   msys.runInPool("small", function() test.block("b7") end, true)
   test.await_blocked("b7")

@@ -120,6 +120,24 @@ test.case("as many results as pcall can give", function()
   for _ = 1, 2 do test.equal(#many + 1, select("#", job:wait())) end
 end)
 
+test.case("near that limit the completion function runs, or the log says why not", function()
+  local many = {}
+  for i = 1, 999999 do many[i] = false end
+  local called = 0
+  for count = 999930, 999990, 3 do
+    local told = test.logged("the completion function for")
+    local ran
+    local _, job = msys.runInPool("one", function() return table.unpack(many, 1, count) end,
+      function() ran = true end)
+    job:wait()
+    test.drain("one")
+    told = test.logged("the completion function for") - told
+    test.equal(1, told + (ran and 1 or 0), count .. " results")
+    if ran then called = called + 1 end
+  end
+  assert(called > 0)
+end)
+
 test.case("more than the caller's stack can take are a failure", function()
   local many = {}
   for i = 1, 600000 do many[i] = false end

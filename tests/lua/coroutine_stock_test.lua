@@ -121,6 +121,16 @@ local snippets = {
     local co = coroutine.create(function(...) return select("#", coroutine.yield(...)) end)
     say(select("#", coroutine.resume(co, table.unpack(t))))
     say(coroutine.resume(co, table.unpack(t)))]],
+  too_many_values = [[
+    local t = {} for i = 1, 600000 do t[i] = false end
+    local co = coroutine.create(function(...) coroutine.yield() return ... end)
+    say(coroutine.resume(co, table.unpack(t)))
+    say(coroutine.resume(co, table.unpack(t)))
+    local function full(...) return coroutine.resume(co) end
+    say(full(table.unpack(t)))
+    local w = coroutine.wrap(function() coroutine.yield() return table.unpack(t) end) w()
+    local function full_wrap(...) return w() end
+    say(pcall(full_wrap, table.unpack(t)))]],
   in_metamethods = [[
     local t = setmetatable({}, { __index = function(_, k) return coroutine.yield(k) end,
       __add = function(a, b) return coroutine.yield(b) end })

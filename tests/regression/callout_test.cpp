@@ -105,6 +105,41 @@ TEST(CalloutTest, PrepareRaisesWhatCannotBeMadeText) {
   EXPECT_EQ(text, "an error value that cannot be made text, a table");
 }
 
+// It may raise an error, which is logged.
+TEST(CalloutTest, FinishRaises) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  for (const bool text : {true, false}) {
+    msys_callout callout{};
+    callout.struct_size = sizeof callout;
+    callout.name = text ? "with text" : "without";
+    std::promise<void> over;
+    callout.ctx = &over;
+    callout.prepare = [](void*, lua_State* L) {
+      return luaL_loadstring(L, "return 1") == LUA_OK ? 0 : -1;
+    };
+    callout.finish = [](void* ctx, lua_State* L, msys_status, int) {
+      static_cast<std::promise<void>*>(ctx)->set_value();
+      if (lua_tointeger(L, -1) == 1) luaL_error(L, "finish broke");
+    };
+    if (!text) {
+      callout.finish = [](void* ctx, lua_State* L, msys_status, int) {
+        static_cast<std::promise<void>*>(ctx)->set_value();
+        lua_newtable(L);
+        lua_error(L);
+      };
+    }
+    host.On(0, [&] { ASSERT_EQ(plugin.api.run(state.handle, &callout), MSYS_OK); });
+    over.get_future().wait();
+  }
+  EXPECT_EQ(state.Run("return 'goes on'").text(), "OK goes on");
+  EXPECT_EQ(host.Logged({"callout: with text of state test: finish() failed: ",
+                         "finish broke"}), 1u);
+  EXPECT_EQ(host.Logged({"callout: without of state test: finish() failed: an error "
+                         "value that is not a string"}), 1u);
+}
+
 // For ThreadSanitizer: the main thread configures while loops attach the first
 // states, and each state submits at once.
 TEST(CalloutTest, FirstAttachWhileBeingConfigured) {
