@@ -86,6 +86,8 @@ if(TARGET host-sim)
           COMPONENT host FILES_MATCHING PATTERN "*.lua")
   msys_install_filled_in(${packaging}/etc/host-sim.conf.in
                          ${CMAKE_INSTALL_SYSCONFDIR}/msys host)
+  msys_install_filled_in(${packaging}/etc/listener.conf.in
+                         ${CMAKE_INSTALL_SYSCONFDIR}/msys host)
   msys_install_filled_in(${packaging}/systemd/host-sim.service.in
                          ${MSYS_SYSTEMD_DIR} host)
   msys_install_filled_in(${packaging}/man/host-sim.1.in

@@ -63,6 +63,7 @@ contents msys-runinpool-dev <<'END'
 END
 contents msys-host-sim <<'END'
 /etc/msys/host-sim\.conf
+/etc/msys/listener\.conf
 /lib/systemd/system/host-sim\.service
 /usr/bin/host-sim
 /usr/share/man/man1/host-sim\.1\.gz

@@ -45,6 +45,7 @@ contents msys-runinpool-devel <<'END'
 END
 contents msys-host-sim <<'END'
 /etc/msys/host-sim\.conf
+/etc/msys/listener\.conf
 /usr/bin/host-sim
 /usr/lib/systemd/system/host-sim\.service
 /usr/share/man/man1/host-sim\.1(\.gz)?
