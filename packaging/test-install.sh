@@ -1,13 +1,15 @@
 #!/bin/bash
 # Installs the built Debian packages from zero: into a fresh Debian 12 in a
 # folder, with apt, dependencies from Debian.  Upgrades, uses, removes and purges
-# them, then runs the packages' own tests there.
+# them, then runs the packages' own tests there, and boots it to try the service.
 #
 #   packaging/test-install.sh [--base TARBALL] [PACKAGES_DIR]
 #
 # PACKAGES_DIR (build/packages) is where build-deb.sh put the packages.  TARBALL
 # keeps what debootstrap downloads, for the next time.  MIRROR in the environment
-# is the Debian mirror.  Needs root.  Exit status 77: this machine cannot do it.
+# is the Debian mirror; without it, the one that this machine's apt uses for the
+# same release, or debootstrap's own.  Needs root.  Exit status 77: this machine
+# cannot do it.
 set -eu
 
 # shellcheck source-path=SCRIPTDIR source=source.sh
@@ -18,7 +20,7 @@ if [ "${1:-}" = --base ]; then
   shift 2
 fi
 packages=$(realpath -m "${1:-$top/build/packages}")
-mirror=${MIRROR:-http://deb.debian.org/debian}
+release=bookworm
 
 cannot() {
   echo "test-install: cannot run here: $*" >&2
@@ -38,6 +40,9 @@ fail() {
   echo "test-install: $*" >&2
   exit 1
 }
+# shellcheck disable=SC2016
+mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' \
+  "Codename: $release" 'Created-By: Packages' 'Component: main' | sed q)}
 built=("$packages"/msys-*_"$version"_*.deb)
 [ -e "${built[0]}" ] || fail "no packages of $version in $packages; build-deb.sh makes them"
 
@@ -52,13 +57,17 @@ apt() { quietly inside apt-get -qq -o Acquire::Retries=3 "$@"; }
 in_root() { (cd "$root" && echo "/$(compgen -G "$1*.deb")"); }
 step() { printf '%s\n' "- $*"; }
 
-step "a fresh Debian 12"
+step "a fresh Debian 12 ($release)"
+bootstrap() {
+  debootstrap --variant=minbase "$@" ${mirror:+"$mirror"} >"$log" 2>&1 || {
+    tail -5 "$log" >&2
+    cannot "debootstrap does not get $release${mirror:+ from $mirror}; MIRROR=URL names another mirror"
+  }
+}
 if [ -n "$base" ] && [ ! -e "$base" ]; then
-  debootstrap --variant=minbase --make-tarball="$base" bookworm "$work/download" \
-    "$mirror" >"$log" 2>&1 || { tail -5 "$log" >&2; cannot "debootstrap cannot download from $mirror (MIRROR=URL names another)"; }
+  bootstrap --make-tarball="$base" $release "$work/download"
 fi
-debootstrap --variant=minbase ${base:+--unpack-tarball="$base"} bookworm "$root" \
-  "$mirror" >"$log" 2>&1 || { tail -5 "$log" >&2; cannot "debootstrap does not work"; }
+bootstrap ${base:+--unpack-tarball="$base"} $release "$root"
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc" || cannot "no /proc can be mounted"
 # A machine that reaches Debian only through a proxy says so to apt.
 apt-config dump Acquire::http::Proxy Acquire::https::Proxy >"$root/etc/apt/apt.conf.d/90proxy"
@@ -99,14 +108,14 @@ mapfile -t needed < <(sed -n 's/^Inst \([^ ]*\) .*/\1/p' "$work/plan" | grep -v 
 apt install -y --no-install-recommends "${needed[@]}"
 everything >"$work/before"
 apt install -y --no-install-recommends "${old[@]}"
-for file in host-sim runinpool; do
+for file in host-sim listener runinpool; do
   echo "# changed by the administrator" >>"$root/etc/msys/$file.conf"
 done
 
 step "upgrade, which keeps changed configuration"
 apt install -y --no-install-recommends -o Dpkg::Options::=--force-confold \
   "$(in_root packages/msys-runinpool_)" "$(in_root packages/msys-host-sim_)"
-for file in host-sim runinpool; do
+for file in host-sim listener runinpool; do
   grep -q 'changed by the administrator' "$root/etc/msys/$file.conf" ||
     fail "the upgrade lost the changes in /etc/msys/$file.conf"
 done
@@ -125,9 +134,9 @@ step "remove"
 apt remove -y msys-runinpool msys-host-sim
 left=$(cd "$root" && find . -xdev \( -path ./packages -o -path ./proc -o \
   -path ./var/lib/dpkg -o -path ./var/lib/systemd \) -prune -o \
-  \( -name '*msys*' -o -name '*runinpool*' -o -name '*host-sim*' \) -print |
+  \( -path '*msys*' -o -name '*runinpool*' -o -name '*host-sim*' \) -print |
   grep -v '\.dpkg-dist$' | sort | tr '\n' ' ')
-[ "$left" = "./etc/msys ./etc/msys/host-sim.conf ./etc/msys/runinpool.conf " ] ||
+[ "$left" = "./etc/msys ./etc/msys/host-sim.conf ./etc/msys/listener.conf ./etc/msys/runinpool.conf " ] ||
   fail "after remove there is: $left"
 
 step "purge"
@@ -151,4 +160,13 @@ apt install -y --no-install-recommends "${depends[@]}"
 inside sh -c 'cd /packages/source && sh packaging/debian/tests/installed' >"$log" 2>&1 ||
   { cat "$log" >&2; fail "the packages' own tests fail"; }
 sed 's/^/    /' "$log"
+
+step "the service, in a booted system"
+apt install -y --no-install-recommends systemd systemd-sysv dbus curl
+status=0
+"$top/packaging/tests/in-systemd.sh" "$root" /bin/bash \
+  /packages/source/packaging/tests/check-service.sh "$(in_root packages/msys-host-sim_)" \
+  >"$log" 2>&1 || status=$?
+sed 's/^/    /' "$log"
+[ $status -eq 0 ] || [ $status -eq 77 ] || fail "the service does not work as it should"
 echo "test-install: packages of $version install, upgrade, work and go"
