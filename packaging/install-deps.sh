@@ -37,6 +37,8 @@ test  libbenchmark-dev        -      Google Benchmark
 test  python3                 -      scripts of the tests
 test  lua-check               -      luacheck
 test  shellcheck              -      lint of the shell scripts
+test  groff-base              groff  renders the man pages, and warns
+test  mandoc                  mandoc lint of the man pages
 test  clang                   -      second compiler, thread-safety analysis
 test  libclang-rt-14-dev      -      its sanitizers and libFuzzer
 test  llvm                    -      symbols in what sanitizers report

@@ -2,7 +2,8 @@
 # Every option, configuration key, Lua name, ABI function and status has an entry
 # in a man page, and the man pages have no other.  What the code has is asked of
 # the code: host-sim's help, its parser, a policy that lists what it sees,
-# plugin.h.
+# plugin.h.  And groff, which man calls, and mandoc find no fault with
+# the pages.
 #
 #   packaging/tests/check-man.sh BUILD_DIR
 set -eu
@@ -15,6 +16,30 @@ header=$top/plugin/include/msys/plugin.h
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
+
+# clean LINTER COMMAND...: it has nothing to say of any page.
+clean() {
+  local linter=$1 page
+  shift
+  command -v "$linter" >/dev/null || {
+    echo "$linter: not installed, not asked"
+    return
+  }
+  for page in "$work"/pages/*; do
+    "$@" "$page" >"$work/diff" 2>&1 || echo "status $?" >>"$work/diff"
+    [ ! -s "$work/diff" ] || {
+      sed "s|^|check-man: $linter: |" "$work/diff" >&2
+      failed=1
+    }
+  done
+  echo "$linter: $(find "$work/pages" -type f | wc -l) pages"
+}
+mkdir "$work/pages"
+for page in "$man"/*.in; do
+  sed 's/@DATE@/2000-01-01/; s/@[A-Za-z_]*@/x/g' "$page" >"$work/pages/$(basename "$page" .in)"
+done
+clean groff groff -z -ww -man -Tutf8
+clean mandoc mandoc -T lint -W warning
 
 # entries PAGE: a line "section<TAB>subsection<TAB>text" for each .TP and .TQ.
 entries() {
@@ -46,11 +71,13 @@ compare() {
   fi
 }
 
-# Options
+# Options, of getopt's table and of --help
+entries host-sim.1 | grep '^OPTIONS' | grep -oE -e '--[a-z-]+' >"$work/man"
+sed -nE 's/^ *\{"([a-z-]+)", [a-z]+_argument,.*/--\1/p' "$top/host-sim/options.cpp" >"$work/code"
+compare option 'host-sim(1)'
 "$build/host-sim/host-sim" --help |
   sed -nE 's/^ +(-[a-z], +)?(--[a-z-]+).*/\2/p' >"$work/code"
-entries host-sim.1 | grep '^OPTIONS' | grep -oE -e '--[a-z-]+' >"$work/man"
-compare option 'host-sim(1)'
+compare 'option of --help' 'host-sim(1)'
 
 # Stanzas and keys, as "Lua Script Source"; the parser's tables name one another.
 perl -0777 -e '
