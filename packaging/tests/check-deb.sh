@@ -1,5 +1,6 @@
 #!/bin/bash
-# What is in the binary packages of a directory, and what they depend on.
+# What is in the binary packages of a directory, and what they depend on; that they
+# can be debugged, and installed for two architectures at a time.
 #
 #   packaging/tests/check-deb.sh DIR
 set -eu
@@ -40,6 +41,33 @@ depends() {
   [[ $field =~ $2 ]] || fail "$1 does not depend on $2 but on $field"
 }
 
+# debuggable PACKAGE FILE: the symbols of FILE are in its -dbgsym package.
+debuggable() {
+  local id symbols
+  rm -rf "$work/tree"
+  dpkg-deb -x "$(echo "$dir/$1"_*.deb)" "$work/tree"
+  dpkg-deb -x "$(echo "$dir/$1"-dbgsym_*.deb)" "$work/tree"
+  # shellcheck disable=SC2086
+  id=$(cd "$work/tree" && readelf -n $2 | sed -n 's/.*Build ID: //p')
+  symbols=$work/tree/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug
+  readelf -SW "$symbols" 2>/dev/null | grep -q '\.debug_info' ||
+    fail "$1-dbgsym has no debug information for build id $id of $2"
+}
+
+# same_everywhere PACKAGE: one that is installed for two architectures at a time
+# has, outside of the architecture's own directory, the same bytes for both.
+same_everywhere() {
+  local triplet names
+  [ "$(dpkg-deb -f "$(echo "$dir/$1"_*.deb)" Multi-Arch)" = same ] || fail "$1 is not Multi-Arch: same"
+  rm -rf "$work/tree"
+  dpkg-deb -x "$(echo "$dir/$1"_*.deb)" "$work/tree"
+  triplet=$(basename "$work"/tree/usr/lib/*-linux-gnu*)
+  rm -r "$work/tree/usr/lib/$triplet"
+  find "$work/tree" -name '*.gz' -exec gunzip {} +
+  names=$(grep -rlF "$triplet" "$work/tree") || return 0
+  fail "$1 names $triplet in ${names//$work\/tree/}"
+}
+
 lua=$(dirname "$(realpath "$0")")/../../lua
 annotations=$(find "$lua" -maxdepth 1 -name '*.d.lua' -printf '/usr/share/msys/lua/%f\n')
 contents msys-runinpool <<END
@@ -77,6 +105,11 @@ END
 contents msys-host-sim-dbgsym <<'END'
 /usr/lib/debug/\.build-id/*/*\.debug
 END
+
+debuggable msys-runinpool 'usr/lib/*/msys/plugins/runinpool.so'
+debuggable msys-host-sim usr/bin/host-sim
+same_everywhere msys-runinpool
+same_everywhere msys-runinpool-dev
 
 depends msys-runinpool 'libtbb12 \('
 depends msys-runinpool 'liblua5\.4-0'
