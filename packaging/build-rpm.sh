@@ -69,7 +69,7 @@ quietly rpmbuild -ba "${flags[@]}" --define "_topdir $work" \
   "$work/SPECS/msys-runinpool.spec"
 
 if command -v rpmlint >/dev/null; then
-  quietly rpmlint --config "$rpm/rpmlint.toml" "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm
+  quietly rpmlint --strict --config "$rpm/rpmlint.toml" "$work"/RPMS/*/*.rpm "$work"/SRPMS/*.rpm
   echo "rpmlint: $(tail -1 "$log")"
 else
   echo "rpmlint: not installed, not checked"

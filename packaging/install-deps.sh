@@ -59,6 +59,7 @@ full  debhelper               -      builds the .deb
 full  fakeroot                -      builds the .deb without root
 full  lintian                 -      lint of the .deb
 full  rpm                     -      builds the .rpm
+full  rpmlint                 -      lint of the .rpm
 full  debootstrap             -      a clean Debian to install packages in
 END
 }
