@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the Debian and RPM packages and tests them: contents, lint, the same
-# bytes in two builds, installation from zero.  Goes on after a failure, and ends
+# Builds the Debian and RPM packages and tests them: contents, lint, installation
+# from zero, the same bytes in a second build.  Goes on after a failure, and ends
 # with a summary in ctest's words.
 #
 #   packaging/test.sh [--revision REV] [OUTPUT_DIR]
@@ -16,25 +16,43 @@ if [ "${1:-}" = --revision ]; then
   shift 2
 fi
 output=$(realpath -m "${1:-$top/build/packages}")
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
 tests=0
 failed=0
+skipped=0
+
+# ended NAME STATUS
+ended() {
+  local how=passed
+  tests=$((tests + 1))
+  if [ "$2" -eq 77 ]; then
+    how="skipped: it says above why it cannot run on this machine"
+    skipped=$((skipped + 1))
+  elif [ "$2" -ne 0 ]; then
+    how=failed
+    failed=$((failed + 1))
+  fi
+  echo "== $1 $how ($SECONDS s)"
+}
 
 run() {
   echo "== ${1##*/}"
   "$@"
-  local status=$?
-  tests=$((tests + 1))
-  # 77: it said why it cannot run on this machine.
-  [ $status -eq 0 ] || [ $status -eq 77 ] || {
-    echo "${1##*/} failed"
-    failed=$((failed + 1))
-  }
+  ended "${1##*/}" $?
 }
 
 run "$top/packaging/build-deb.sh" "${options[@]}" "$output"
-run "$top/packaging/test-install.sh" "$output"
+# It mostly waits for the network; the compiler may go on meanwhile.
+"$top/packaging/test-install.sh" "$output" >"$said" 2>&1 &
+installs=$!
 run "$top/packaging/build-rpm.sh" "${options[@]}" "$output"
-run "$top/packaging/test-reproducible.sh" "${options[@]}"
+wait $installs
+status=$?
+cat "$said"
+ended test-install.sh $status
+run "$top/packaging/test-reproducible.sh" "${options[@]}" --against "$output"
 
+[ $skipped -eq 0 ] || echo "$skipped skipped"
 echo "$(((tests - failed) * 100 / tests))% tests passed, $failed tests failed out of $tests"
 [ $failed -eq 0 ]
