@@ -1,6 +1,7 @@
 -- A policy for the example host: the slow part runs on a thread of the pool IO,
--- luacheck: globals on_mail
 -- while the host's loop serves other sessions.
+
+-- luacheck: globals on_mail
 function on_mail(sender)
   local ok, result = msys.runInPool("IO", function()
     -- Here one may block: read a file, ask a database.

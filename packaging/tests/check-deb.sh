@@ -85,6 +85,7 @@ contents msys-runinpool-dev <<'END'
 /usr/lib/TRIPLET/pkgconfig/msys-plugin\.pc
 /usr/share/doc/msys-runinpool-dev/examples/host/CMakeLists\.txt
 /usr/share/doc/msys-runinpool-dev/examples/host/Makefile
+/usr/share/doc/msys-runinpool-dev/examples/host/README\.md
 /usr/share/doc/msys-runinpool-dev/examples/host/host\.c
 /usr/share/doc/msys-runinpool-dev/examples/host/policy\.lua
 /usr/share/man/man3/msys-plugin\.3\.gz
