@@ -18,7 +18,7 @@ function(msys_install_filled_in template directory component)
   string(REGEX REPLACE "\\.in$" "" name ${name})
   install(CODE "
     set(VERSION ${PROJECT_VERSION})
-    set(prefix \"\${CMAKE_INSTALL_PREFIX}\")
+    get_filename_component(prefix \"\${CMAKE_INSTALL_PREFIX}\" ABSOLUTE)
     set(bindir ${CMAKE_INSTALL_BINDIR})
     set(includedir ${CMAKE_INSTALL_INCLUDEDIR})
     set(plugins_dir ${msys_plugins_dir})
@@ -29,7 +29,7 @@ function(msys_install_filled_in template directory component)
       set(sysconfdir \"\${prefix}/\${sysconfdir}\")
     endif()
     string(TIMESTAMP DATE \"%Y-%m-%d\" UTC)  # SOURCE_DATE_EPOCH's, if it is set
-    configure_file(${template} ${PROJECT_BINARY_DIR}/installed/${name} @ONLY)"
+    configure_file(\"${template}\" \"${PROJECT_BINARY_DIR}/installed/${name}\" @ONLY)"
     COMPONENT ${component})
   install(FILES ${PROJECT_BINARY_DIR}/installed/${name} DESTINATION ${directory}
           COMPONENT ${component})
