@@ -37,6 +37,8 @@ systemd-analyze security --no-pager --threshold=15 host-sim.service >/tmp/securi
   fail "the sandbox has become weaker: $(tail -1 /tmp/security)"
 echo "disabled; sandbox: $(sed -n 's/.*Overall exposure level for //p' /tmp/security)"
 
+# What is offered, in the sandbox too.
+sed -i 's/^# Metrics /Metrics /' /etc/msys/listener.conf
 systemctl start host-sim || fail "it does not start"
 until_true "the console answers" ask help
 printf '%s\r\n' 'From: a@example.com' 'To: b@example.com' 'Subject: a mail' '' 'to be kept' |
@@ -50,6 +52,8 @@ owner=$(stat -c '%u %a' "${kept[0]}")
   fail "the mail's owner and mode are $owner; it should be a user's of its own and nobody else's"
 ask threads CPU stats | grep -q 'Total invocations: [1-9]' ||
   fail "no policy ran a closure: $(ask threads CPU stats)"
+curl --silent --show-error http://127.0.0.1:9464/metrics |
+  grep -q '^hostsim_sessions_ended_total{.*accepted.*} 1$' || fail "its metrics know of no mail"
 echo "a mail through its policies into $maildir"
 
 before=$(pid)
