@@ -131,9 +131,10 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status,
     count = 0;
   }
   Trace(MSYS_TRACE_END, &slice, &script, nullptr,
-        status == MSYS_OK            ? MSYS_OUTCOME_DONE
-        : status == MSYS_E_CANCELLED ? MSYS_OUTCOME_CANCELLED
-                                     : MSYS_OUTCOME_FAILED);
+        {.outcome = status == MSYS_OK || status == MSYS_E_NOT_FOUND
+                        ? MSYS_OUTCOME_DONE
+                    : status == MSYS_E_CANCELLED ? MSYS_OUTCOME_CANCELLED
+                                                 : MSYS_OUTCOME_FAILED});
   (script.prev == nullptr ? callouts_ : script.prev->next) = script.next;
   if (script.next != nullptr) script.next->prev = script.prev;
 
@@ -185,6 +186,9 @@ void State::OnCancel(Work* work) {
   } else {
     state.home_lane_->Remove(&script.resume);
   }
+  // To run its <close> variables, if there are any.
+  state.Trace(MSYS_TRACE_RESUME, &slice, &script, nullptr,
+              {.cause = script.cause});
   state.DropAllQueued("cancelled: the session is gone", script.id);
   CloseScript(slice, script);
   state.EndCallout(slice, script, MSYS_E_CANCELLED, 0);

@@ -82,8 +82,7 @@ void Deliver(Job& job, lua_State* from, bool move) {
     lua_pushboolean(job.L, 0);
     state.PushText(job.L, kTooManyResults);
   }
-  state.Trace(MSYS_TRACE_DELIVER, state.current, caller, &job);
-  WakeScript(*caller);
+  AnswerScript(job, *caller);
 }
 
 void DeliverFailure(Job& job, const char* why) {
@@ -92,7 +91,7 @@ void DeliverFailure(Job& job, const char* why) {
   job.script = nullptr;
   lua_pushboolean(job.L, 0);
   job.state.PushText(job.L, why);
-  WakeScript(*caller);
+  AnswerScript(job, *caller);
 }
 
 void LogDropped(const Job& job, const char* why) {
@@ -105,14 +104,21 @@ void LogDropped(const Job& job, const char* why) {
 
 void RunCompletion(Slice& slice, Job& job);
 
+inline void TraceOver(const Job& job, int kind, bool failed) {
+  State& state = job.state;
+  if (!state.tracing) return;
+  state.Trace(kind, state.current, nullptr, &job,
+              {.outcome = failed ? MSYS_OUTCOME_FAILED : MSYS_OUTCOME_DONE});
+}
+
 // The completion function, too, has ended or was not there.
 void AfterCompletion(Job& job) {
   Script& script = *job.runner;
   lua_State* co = script.co.L;
   if (script.held != nullptr) ReleaseHeld(script);
-  if (!lua_toboolean(co, 1)) {
-    LogScriptFailure(job, "the completion function for", co);
-  }
+  const bool failed = !lua_toboolean(co, 1);
+  TraceOver(job, MSYS_TRACE_COMPLETED, failed);
+  if (failed) LogScriptFailure(job, "the completion function for", co);
   EndScript(script);
   EndJob(job);
 }
@@ -135,8 +141,6 @@ void AfterClosure(Slice& slice, Job& job) {
     stats->run.Record(slice.now - job.started_ns);
     (job.failed ? stats->failed : stats->done).Add(1);
   }
-  state.Trace(MSYS_TRACE_END, &slice, &script, &job,
-              job.failed ? MSYS_OUTCOME_FAILED : MSYS_OUTCOME_DONE);
   if (job.failed) {
     // A caller that gets the failure is told; nobody else would be.
     if (job.script == nullptr) LogScriptFailure(job, "closure", co);
@@ -147,17 +151,20 @@ void AfterClosure(Slice& slice, Job& job) {
       Deliver(job, co, /*move=*/true);
       [[fallthrough]];
     case JobMode::kAsync:
+      TraceOver(job, MSYS_TRACE_END, job.failed);
       EndScript(script);
       EndJob(job);
       break;
     case JobMode::kCompletion:
       KeepResults(job, co);
       Deliver(job, co, /*move=*/false);
+      TraceOver(job, MSYS_TRACE_END, job.failed);
       RunCompletion(slice, job);
       break;
     case JobMode::kCompletionSched:
       KeepResults(job, co);
       Deliver(job, co, /*move=*/false);
+      TraceOver(job, MSYS_TRACE_END, job.failed);
       job.work.run = &CompleteAtHome;
       job.work.order = 0;
       state.Queue(state.home_lane(), job.work);
@@ -190,6 +197,7 @@ void RunCompletion(Slice& slice, Job& job) {
   Script& script = *job.runner;
   lua_State* co = script.co.L;
   const int count = lua_gettop(co);
+  state.Trace(MSYS_TRACE_COMPLETION, &slice, nullptr, &job);
   bool room = true;
   if (job.box->in_coroutine) {
     const Coroutine own = state.TakeCoroutine();
@@ -204,6 +212,7 @@ void RunCompletion(Slice& slice, Job& job) {
     }
   }
   if (!room || !lua_checkstack(co, 4)) {
+    TraceOver(job, MSYS_TRACE_COMPLETED, true);
     LogFailure(job, "the completion function for", "too many results");
     EndScript(script);
     EndJob(job);
@@ -274,6 +283,12 @@ void EnterAfterWait(Work* work) {
 
 }  // namespace
 
+void AnswerScript(const Job& job, Script& script) {
+  job.state.Trace(MSYS_TRACE_DELIVER, job.state.current, &script, &job);
+  script.cause = job.id;
+  WakeScript(script);
+}
+
 void StartJob(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   State& state = job.state;
@@ -310,10 +325,11 @@ void StartJob(Work* work) {
       stats->started.Add(UINT64_MAX);
       stats->failed.Add(1);
     }
-    state.Trace(MSYS_TRACE_END, &slice, nullptr, &job, MSYS_OUTCOME_FAILED);
     if (job.script == nullptr) LogFailure(job, "closure", "not enough memory");
     if (job.box != nullptr) KeepFailure(job, "not enough memory", false);
     DeliverFailure(job, "not enough memory");
+    job.started_ns = 0;  // the closure never did
+    TraceOver(job, MSYS_TRACE_END, true);
     return EndJob(job);
   }
   script->kind = Script::Kind::kClosure;
@@ -339,7 +355,7 @@ void StartJob(Work* work) {
     // The slot goes on keeping the closure, for job.source: after a tail call the
     // coroutine does not have it any more.
   }
-  state.Trace(MSYS_TRACE_START, &slice, script, &job);
+  state.Trace(MSYS_TRACE_START, &slice, nullptr, &job);
   Proceed(slice, job, BeginScript(slice, *script, 1));
 }
 
@@ -384,6 +400,12 @@ void Job::Abandon() {
   }
   LogDropped(*this, kCallerIsOver);
   DropJob(*this, kCallerIsOver);
+}
+
+const char* Job::what() const {
+  const bool only_room =
+      mode != JobMode::kSync && !(box != nullptr && state.engine.returns_results());
+  return only_room ? "room" : "results";
 }
 
 void Job::Cancel(const char* why) {
@@ -499,10 +521,10 @@ void DropJob(Job& job, const char* why) {
       lane->pool.Unadmit();
     }
   }
-  state.Trace(MSYS_TRACE_END, state.current, nullptr, &job,
-              MSYS_OUTCOME_CANCELLED);
   if (job.box != nullptr) KeepFailure(job, why, true);
   DeliverFailure(job, why);
+  state.Trace(MSYS_TRACE_END, state.current, nullptr, &job,
+              {.outcome = MSYS_OUTCOME_CANCELLED});
   EndJob(job);
 }
 

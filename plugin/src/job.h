@@ -34,6 +34,7 @@ struct Job final : Wait {
   // As the wait of the script that called, in kSync.
   void Abandon() override;
   void Cancel(const char* why) override;
+  const char* what() const override;
   Script* Needs() const override { return Running(); }
 
   // The closure's script; null: it has not started, or is over.
@@ -52,6 +53,11 @@ struct Job final : Wait {
   const char* pool_name() const {
     const PoolLane* pool = pool_lane();
     return pool != nullptr ? pool->pool.name().c_str() : "loop";
+  }
+
+  // When it was handed to its pool; 0: not yet.  Its work has other uses later.
+  std::uint64_t queued_ns() const {
+    return runner != nullptr ? runner->resume.order : work.order;
   }
 
   State& state;
@@ -91,6 +97,10 @@ void FreeJob(Job& job);  // never submitted, or over
 bool SubmitJob(Slice& slice, Job& job);
 // The same for a caller that cannot wait; false: refused, nothing has changed.
 bool SubmitJobNow(Slice& slice, Job& job);
+
+// The result of a job is on the stack of `script`, which waits for it and now
+// goes on.
+void AnswerScript(const Job& job, Script& script);
 
 // Starts a job, as work of its lane.
 void StartJob(Work* work);

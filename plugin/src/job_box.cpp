@@ -7,7 +7,8 @@
 namespace msys {
 namespace {
 
-void WakeWaiters(JobBox& box) {
+void WakeWaiters(const Job& job) {
+  JobBox& box = *job.box;
   BoxWait* wait = box.waiters;
   box.waiters = nullptr;
   while (wait != nullptr) {
@@ -16,7 +17,7 @@ void WakeWaiters(JobBox& box) {
       lua_pushboolean(wait->L, 0);
       wait->script->state.PushText(wait->L, kTooManyResults);
     }
-    WakeScript(*wait->script);
+    AnswerScript(job, *wait->script);
     delete wait;
     wait = next;
   }
@@ -67,7 +68,7 @@ void KeepResults(Job& job, lua_State* co) {
   }
   lua_pop(co, 1);
   box.results = count;
-  WakeWaiters(box);
+  WakeWaiters(job);
 }
 
 void KeepFailure(Job& job, const char* why, bool cancelled) {
@@ -81,7 +82,7 @@ void KeepFailure(Job& job, const char* why, bool cancelled) {
   lua_pop(aux, 1);
   box.results = 2;
   box.cancelled = cancelled;
-  WakeWaiters(box);
+  WakeWaiters(job);
 }
 
 int PushResults(lua_State* L, JobBox& box, int index) {

@@ -14,6 +14,7 @@ struct BoxWait final : Wait {
   void Abandon() override;
   void Cancel(const char* why) override;
   Script* Needs() const override;
+  const char* what() const override { return "job"; }
 
   JobBox* box = nullptr;
   BoxWait* next = nullptr;

@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "clock.h"
+
 namespace msys {
 
 bool Lane::Push(Work* work) {
@@ -74,6 +76,17 @@ bool Lane::Remove(Work* work) {
     return true;
   }
   return false;
+}
+
+// Out of line: what calls it is short, and called for every job.
+void Lane::NoteParked() {
+  if (time_parking && !was_parked) parked_ns = NowNs();
+  was_parked = true;
+}
+
+Work* Lane::First() {
+  MutexLock lock(mu_);
+  return head_;
 }
 
 bool Lane::idle() {

@@ -116,6 +116,10 @@ class Lane {
     return taken;
   }
 
+  // A worker came for it and found the state busy.
+  [[gnu::noinline]] void NoteParked();
+
+  Work* First() EXCLUDES(mu_);  // stays queued; null: there is none
   bool idle() EXCLUDES(mu_);   // nobody has it (L1), and no work is queued
   bool empty() EXCLUDES(mu_);  // no work is queued
 
@@ -139,6 +143,8 @@ class Lane {
   Executor* via;                // whose thread comes for it: executor's, or the
                                 // home loop's when the pool has no threads
   bool was_parked = false;      // a worker came and found the state busy
+  std::uint64_t parked_ns = 0;  // when it did, if that is wanted
+  bool time_parking = false;    // set before the lane is used
 
  private:
   Mutex mu_;

@@ -35,6 +35,7 @@ struct LockWait final : Wait {
   void Abandon() override;
   void Cancel(const char* why) override;
   Script* Needs() const override;
+  const char* what() const override { return "lock"; }
 
   LockTable& table;
   // As Wait::script, which is only set when others may see the wait already.

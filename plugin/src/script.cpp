@@ -155,7 +155,9 @@ Outcome BeginScript(Slice& slice, Script& script, int count) {
 }
 
 Outcome ResumeScript(Slice& slice, Script& script) {
-  script.state.Trace(MSYS_TRACE_RESUME, &slice, &script, script.job);
+  script.state.Trace(MSYS_TRACE_RESUME, &slice, &script, script.job,
+                     {.cause = script.cause});
+  script.cause = 0;
   return RunScript(slice, script, 0);
 }
 
@@ -263,7 +265,8 @@ int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
   wait.L = L;
   script.wait = &wait;
   State& state = script.state;
-  state.Trace(MSYS_TRACE_SUSPEND, &slice, &script, script.job);
+  state.Trace(MSYS_TRACE_SUSPEND, &slice, &script, script.job,
+              {.wait = &wait});
   if (script.kind == Script::Kind::kMain) {
     state.BlockMain(slice, &wait);
     return k(L, LUA_YIELD, 0);

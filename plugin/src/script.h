@@ -65,6 +65,8 @@ class Wait {
   // The script of the same state that must go on before the wait can end; null:
   // there is none, or it is another state's.
   virtual Script* Needs() const { return nullptr; }
+  // As msys_trace_event.waits_for.
+  virtual const char* what() const = 0;
 
   Script* script = nullptr;
   lua_State* L = nullptr;  // of the script's coroutines, the one that called
@@ -89,6 +91,7 @@ struct Script {
   Held* held = nullptr;      // locks, of which none may be left at its end
   Outbox outbox;             // submitted in this slice, dispatched at its end
   std::uint64_t id = 0;
+  std::uint64_t cause = 0;   // the job whose result it goes on with; 0: none
   bool exposed = false;      // somebody may have kept the coroutine
   bool traced = false;       // a failure wants a traceback
   bool cancelled = false;

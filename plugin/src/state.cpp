@@ -1,5 +1,6 @@
 #include "state.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdio>
 #include <new>
@@ -96,10 +97,6 @@ State* State::Of(lua_State* L) {
 
 void State::RunLane(Lane& lane, Worker* self) {
   const bool on_loop = self == nullptr;
-  if (!lane.executor.is_loop() && lane.was_parked) {
-    static_cast<PoolLane&>(lane).stats.parked.Add(1);
-    Trace(MSYS_TRACE_PARK, nullptr, nullptr, nullptr);
-  }
   Slice slice;
   slice.state = this;
   slice.worker = self;
@@ -107,6 +104,10 @@ void State::RunLane(Lane& lane, Worker* self) {
   // A job's start is measured, a script's going on is not.
   if (!on_loop) slice.now = NowNs();
   std::uint64_t begin = slice.now;
+  if (!lane.executor.is_loop() && lane.was_parked) {
+    static_cast<PoolLane&>(lane).stats.parked.Add(1);
+    if (lane.time_parking) TraceParked(slice, lane);
+  }
   const std::uint64_t most = on_loop ? kLoopBatchNs : kBatchNs;
   current = &slice;
   for (int left = on_loop ? kLoopBatch : kBatchJobs; left > 0; --left) {
@@ -157,7 +158,7 @@ const char* State::SleepBlocking(Slice& slice, std::uint64_t until_ns) {
 }
 
 void State::LeaveTurn(Slice& slice) {
-  Trace(MSYS_TRACE_BLOCK, &slice, slice.script, nullptr);
+  Trace(MSYS_TRACE_BLOCK, &slice, slice.script, slice.script->job);
   // The lane's other jobs need not wait for this one: other workers may have it.
   if (slice.lane != nullptr) {
     Lane& lane = *slice.lane;
@@ -171,7 +172,7 @@ void State::LeaveTurn(Slice& slice) {
 void State::ReenterTurn(Slice& slice) {
   turn.TakeWaiting();
   current = &slice;
-  Trace(MSYS_TRACE_UNBLOCK, &slice, slice.script, nullptr);
+  Trace(MSYS_TRACE_UNBLOCK, &slice, slice.script, slice.script->job);
 }
 
 void State::RunAtHome(Work& work) {
@@ -206,6 +207,7 @@ PoolLane* State::LaneFor(Pool& pool) {
   if (lane != nullptr) return lane;
   try {
     lane = new PoolLane(turn, pool, *this, home);
+    lane->time_parking = tracing;
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
@@ -332,32 +334,46 @@ void State::JobOver(Job& job) {
 }
 
 void State::SendTrace(int kind, const Slice* slice, const Script* script,
-                      const Job* job, int outcome) {
+                      const Job* job, const TraceMore& more) {
   msys_trace_event event{};
   event.struct_size = sizeof event;
   event.kind = kind;
-  event.time_ns = NowNs();
+  event.time_ns = more.time_ns != 0 ? more.time_ns : NowNs();
   event.state = name.c_str();
-  event.outcome = outcome;
+  event.outcome = more.outcome;
+  if (more.wait != nullptr) event.waits_for = more.wait->what();
+  event.cause = more.cause;
   if (slice != nullptr && slice->worker != nullptr) {
     event.worker = slice->worker->number;
-    event.pool = slice->worker->pool->name().c_str();
+    event.worker_pool = slice->worker->pool->name().c_str();
   }
   if (job != nullptr) {
     event.id = job->id;
-    event.parent = job->parent;
+    event.parent = kind == MSYS_TRACE_DELIVER ? script->id : job->parent;
     event.source = job->source;
     event.line = job->line;
+    event.queued_ns = job->queued_ns();
+    event.started_ns = job->started_ns;
     if (const PoolLane* lane = job->pool_lane()) {
       event.pool = lane->pool.name().c_str();
     }
-  } else if (script != nullptr) {
+  } else if (script != nullptr && script->kind == Script::Kind::kCallout) {
+    const msys_callout& callout = *static_cast<const Callout*>(script)->callout;
     event.id = script->id;
-    if (script->kind == Script::Kind::kCallout) {
-      event.callout_ctx = static_cast<const Callout*>(script)->callout->ctx;
-    }
+    event.callout_ctx = callout.ctx;
+    event.name = callout.name != nullptr ? callout.name : "callout";
   }
   engine.host().Trace(event);
+}
+
+// Of the lane's work the first stands for all of it.
+void State::TraceParked(const Slice& slice, Lane& lane) {
+  Work* work = lane.First();
+  if (work == nullptr || work->run != &StartJob) return;
+  // It may have come when others of the lane had been parked already.
+  const std::uint64_t since = std::max(lane.parked_ns, work->order);
+  Trace(MSYS_TRACE_PARK, &slice, nullptr, &Work::OwnerOf<Job>(work),
+        {.time_ns = since});
 }
 
 }  // namespace msys

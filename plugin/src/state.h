@@ -31,6 +31,14 @@ struct StateRef {
   State* state;
 };
 
+// What some kinds of trace events say besides.
+struct TraceMore {
+  int outcome = MSYS_OUTCOME_NONE;
+  const Wait* wait = nullptr;
+  std::uint64_t cause = 0;
+  std::uint64_t time_ns = 0;  // 0: now
+};
+
 class State final : public LaneRunner {
  public:
   State(Engine& engine, lua_State* main, Loop& home, std::string name);
@@ -118,9 +126,10 @@ class State final : public LaneRunner {
     }
   }
   std::uint64_t NextId() { return id_base_ + ++last_id_; }
+  // `script`: of a callout's event; with DELIVER, the one that waits.
   void Trace(int kind, const Slice* slice, const Script* script, const Job* job,
-             int outcome = MSYS_OUTCOME_NONE) {
-    if (engine.host().tracing()) SendTrace(kind, slice, script, job, outcome);
+             const TraceMore& more = {}) {
+    if (tracing) [[unlikely]] SendTrace(kind, slice, script, job, more);
   }
 
   // ---- the main script of an interpreter without a host --------------------
@@ -140,6 +149,7 @@ class State final : public LaneRunner {
   lua_State* const main;
   Loop& home;
   const std::string name;
+  const bool tracing = engine.host().tracing();
   Turn turn;
   lua_State* aux = nullptr;  // for protected calls by the holder
   Anchors anchors;
@@ -157,8 +167,10 @@ class State final : public LaneRunner {
   void EndCallout(Slice& slice, Callout& script, msys_status status, int count);
 
  private:
-  void SendTrace(int kind, const Slice* slice, const Script* script,
-                 const Job* job, int outcome);
+  [[gnu::cold]] void SendTrace(int kind, const Slice* slice,
+                               const Script* script, const Job* job,
+                               const TraceMore& more);
+  void TraceParked(const Slice& slice, Lane& lane);
   void CancelAll(const char* why);
   // Drops the queued jobs of a lane, all or those submitted by one script.
   std::size_t DropQueued(Lane& lane, const char* why, std::uint64_t parent);

@@ -71,7 +71,7 @@ bool Turn::TakeOrParkLocked(Lane& lane) {
   }
   if (TakeOrAnnounce()) return true;
   ++lane.misses;
-  lane.was_parked = true;
+  lane.NoteParked();
   Park(lane);
   return false;
 }

@@ -56,6 +56,7 @@ msys_host FakeHost::Abi() {
   host.post = &Post;
   host.on_loop = &OnLoop;
   host.log = &Log;
+  if (trace) host.trace = &Trace;
   return host;
 }
 
@@ -135,6 +136,10 @@ void FakeHost::Log(void* ctx, std::int32_t level, const char* component,
   const std::lock_guard lock(self.log_mu_);
   self.log_.push_back({level, component, text});
   self.logged_.notify_all();
+}
+
+void FakeHost::Trace(void* ctx, const msys_trace_event* event) {
+  static_cast<FakeHost*>(ctx)->trace(*event);
 }
 
 std::vector<LogLine> FakeHost::log() const {

@@ -28,8 +28,10 @@ class FakeHost {
   FakeHost(const FakeHost&) = delete;
   FakeHost& operator=(const FakeHost&) = delete;
 
-  // For open().  Its trace is null; a test may set one before.
+  // For open().
   msys_host Abi();
+  // Gets the trace events, on whatever thread; before Abi().
+  std::function<void(const msys_trace_event&)> trace;
 
   // [any but a loop] Runs f on the loop and waits until it has returned.
   void On(std::uint32_t loop, const std::function<void()>& f);
@@ -66,6 +68,7 @@ class FakeHost {
   static int OnLoop(void* ctx, std::uint32_t loop);
   static void Log(void* ctx, std::int32_t level, const char* component,
                   const char* text);
+  static void Trace(void* ctx, const msys_trace_event* event);
   void RunLoop(Loop& loop);
   void Put(Loop& loop, msys_task* task, bool by_plugin);
   std::size_t LoggedLocked(const std::vector<std::string>& words) const;

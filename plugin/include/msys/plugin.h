@@ -89,7 +89,7 @@ struct lua_State;
 #define MSYS_PLUGIN_VERSION "1.0.0"
 
 #define MSYS_ABI_MAJOR 1
-#define MSYS_ABI_MINOR 0
+#define MSYS_ABI_MINOR 1
 
 /* True when `field` lies inside the struct `s` as its sender compiled it. */
 #define MSYS_HAS(s, field) \
@@ -137,37 +137,58 @@ typedef struct msys_task {
   void *host[2];
 } msys_task;
 
-/* What happened to a job or a script, for a host that draws time lines. */
-#define MSYS_TRACE_SUBMIT 1  /* runInPool was called                        */
+/* What happened to a job or a callout, for a host that draws time lines.  The
+ * events of one state come one after the other, whatever their threads are:
+ *   callout  START (SUSPEND RESUME)* END, then finish()
+ *   job      SUBMIT [PARK] START (SUSPEND RESUME)* DELIVER* END
+ *            [COMPLETION (SUSPEND RESUME)* COMPLETED]
+ * What is over before it began has END without START. */
+#define MSYS_TRACE_SUBMIT 1  /* runInPool or runInInst was called           */
 #define MSYS_TRACE_START 2   /* the closure or callout begins on this thread */
 #define MSYS_TRACE_SUSPEND 3 /* it gave the thread back, to go on later      */
 #define MSYS_TRACE_RESUME 4  /* it goes on, on this thread                   */
 #define MSYS_TRACE_END 5     /* it is over; `outcome` says how               */
-#define MSYS_TRACE_PARK 6    /* a worker found the job's state busy          */
-#define MSYS_TRACE_DELIVER 7 /* the result reaches the script that waits     */
+#define MSYS_TRACE_PARK 6    /* a worker that came for the job had found its */
+                             /* state busy at time_ns; it starts now         */
+#define MSYS_TRACE_DELIVER 7 /* the result reaches a script that waits       */
 #define MSYS_TRACE_BLOCK 8   /* a blocking region begins on this thread      */
 #define MSYS_TRACE_UNBLOCK 9 /* and ends                                     */
+#define MSYS_TRACE_COMPLETION 10 /* the job's completion function begins     */
+#define MSYS_TRACE_COMPLETED 11  /* and is over                              */
 
 #define MSYS_OUTCOME_NONE 0
 #define MSYS_OUTCOME_DONE 1
 #define MSYS_OUTCOME_FAILED 2
 #define MSYS_OUTCOME_CANCELLED 3
-#define MSYS_OUTCOME_REFUSED 4
+#define MSYS_OUTCOME_REFUSED 4 /* never sent: nothing was submitted */
 
 typedef struct msys_trace_event {
   uint32_t struct_size;
   int32_t kind;          /* MSYS_TRACE_ */
   uint64_t time_ns;      /* CLOCK_MONOTONIC */
   uint64_t id;           /* of the job or callout, unique in the process */
-  uint64_t parent;       /* id of the script that submitted it; 0: none */
-  const char *pool;      /* the job's pool; NULL: a callout */
-  int32_t worker;        /* the worker this thread is in the pool, from 1; */
-                         /* 0: not a worker (a loop, or the main thread) */
+  uint64_t parent;       /* id of the script that submitted the job, with */
+                         /* DELIVER of the one that waits; 0: none */
+  const char *pool;      /* the job's; NULL: a callout, or of runInInst */
+  int32_t worker;        /* the worker this thread is in worker_pool, from 1; */
+                         /* 0: not a worker, so a loop */
   int32_t line;          /* of the closure's definition */
-  const char *source;    /* its file as Lua names it ("@policy.lua"); or NULL */
+  const char *source;    /* its file as Lua names it ("@policy.lua"); NULL: a */
+                         /* callout, or the closure may be collected by now */
   const char *state;     /* the name given to attach() */
   void *callout_ctx;     /* the msys_callout's ctx when it is a callout */
-  int32_t outcome;       /* MSYS_OUTCOME_, with MSYS_TRACE_END */
+  int32_t outcome;       /* MSYS_OUTCOME_, with END and COMPLETED */
+  /* Since ABI 1.1: */
+  const char *worker_pool; /* the pool this thread works for, whatever job the */
+                           /* event is about; NULL: not a worker */
+  const char *name;      /* of the callout, "validate_data"; NULL: a job */
+  const char *waits_for; /* with SUSPEND: "results" (of runInPool, runInInst), */
+                         /* "room" (in a backlog), "job" (job:wait), "sleep", */
+                         /* "lock" or "mutex"; else NULL */
+  uint64_t cause;        /* with RESUME: id of the job whose result it goes on */
+                         /* with; 0: something else ended the wait */
+  uint64_t queued_ns;    /* when the job was handed to its pool; 0: it was not */
+  uint64_t started_ns;   /* when its closure started; 0: it has not */
 } msys_trace_event;
 
 /* Filled in by the host; copied by open(). */

@@ -49,6 +49,7 @@ struct MutexWait final : Wait {
     WakeScript(*script);
   }
   Script* Needs() const override;
+  const char* what() const override { return "mutex"; }
   void Unlink() {
     MutexWait* before = nullptr;
     for (MutexWait* w = mutex->first; w != this; w = w->next) before = w;

@@ -33,6 +33,7 @@ struct SleepWait final : Wait, Timer::Entry {
     script->state.PushText(L, why);
     WakeScript(*script);
   }
+  const char* what() const override { return "sleep"; }
 
  private:
   // The holder of the turn: when the timer has fired, the work is in the lane.
