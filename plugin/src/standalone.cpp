@@ -118,6 +118,8 @@ int CollectDrain(lua_State* L) {
   if (drain->interpreter == nullptr) return 0;
   if (process::IsFork()) return 0;  // there are no threads that would drain
   Interpreter* interpreter = std::exchange(drain->interpreter, nullptr);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, StateRefKey());
+  static_cast<StateRef*>(lua_touserdata(L, -1))->drained = true;
   interpreter->Close();
   delete interpreter;
   return 0;
@@ -156,7 +158,11 @@ Drain* NewDrain(lua_State* L) {
 
 }  // namespace
 
-void RenewDrain(lua_State* L) {
+// Nothing new is finalised when the state closes: one that a finaliser had made
+// then would never drain.  Nor may a finaliser that runs while one is being made
+// make another: the older of the two would be in charge, and be collected.
+void RenewDrain(lua_State* L, const State& state) {
+  if (InFinaliser(L, state)) return;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kInterpreter) == LUA_TUSERDATA) {
     auto* old = static_cast<Drain*>(lua_touserdata(L, -1));
     Drain* drain = NewDrain(L);
@@ -178,6 +184,10 @@ extern "C" __attribute__((visibility("default"))) int luaopen_msys(
                       "had started; load msys in the child, or fork earlier");
   }
   if (State::Of(L) == nullptr) {
+    // Of a state that closes nobody would drain the jobs.
+    if (lua_gc(L, LUA_GCCOUNT) < 0) {
+      return luaL_error(L, "msys: a finaliser cannot load msys; load it earlier");
+    }
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     lua_State* main = lua_tothread(L, -1);
     lua_pop(L, 1);

@@ -29,6 +29,7 @@ namespace msys {
 // What the C functions in a Lua state know of its State: null after detach.
 struct StateRef {
   State* state;
+  bool drained;  // by the interpreter, which is closing
 };
 
 // What some kinds of trace events say besides.

@@ -127,7 +127,7 @@ int OpenBinding(lua_State* L) {
   // The functions of an earlier attach find the new state by the same block.
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef) != LUA_TUSERDATA) {
     auto* made = static_cast<StateRef*>(lua_newuserdatauv(L, sizeof(StateRef), 0));
-    made->state = nullptr;
+    *made = StateRef{nullptr, false};
     lua_rawsetp(L, LUA_REGISTRYINDEX, &kStateRef);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef);
   }

@@ -80,8 +80,9 @@ void DescribeJob(lua_State* L, State& state, Tls& tls, LoopLane& lane, Job& job,
                  int closure);
 
 // In an interpreter without a host: the jobs submitted from now on are drained,
-// when the state closes, before what is older is finalised.  [-0, +0, m]
-void RenewDrain(lua_State* L);
+// when the state closes, before what is older is finalised.  But for those that a
+// finaliser submits: what they use may have been finalised by then.  [-0, +0, m]
+void RenewDrain(lua_State* L, const State& state);
 
 struct JobBox;
 // Pushes a new job object, whose closure and completion function are at the

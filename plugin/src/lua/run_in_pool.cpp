@@ -100,7 +100,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
              JobMode mode) {
   Slice& slice = CheckSlice(L, state, kName);
   Tls& tls = CurrentTls(L, state);
-  if (state.run_one_task != nullptr) RenewDrain(L);
+  if (state.run_one_task != nullptr) RenewDrain(L, state);
   JobBox* box = nullptr;
   if (mode != JobMode::kAsync) {
     box = NewJobBox(L, 2, 3);
@@ -151,7 +151,17 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
   return Suspend(L, slice, *job, &ReturnAfterRoom);
 }
 
+// CheckState() will raise, but that nobody sees: these are finalisers.
+void LogIfDrained(lua_State* L) {
+  const auto* ref =
+      static_cast<StateRef*>(lua_touserdata(L, lua_upvalueindex(1)));
+  if (ref->state != nullptr || !ref->drained) return;
+  std::fprintf(stderr, "msys: %s: a job was refused: the interpreter is closing, "
+                       "and its jobs are over\n", kName);
+}
+
 int l_run_in_pool(lua_State* L) {
+  LogIfDrained(L);
   State& state = CheckState(L);
   Pool& pool = CheckPool(L, state, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
