@@ -190,21 +190,16 @@ msys_status Attach(msys_plugin* plugin, lua_State* L, std::uint32_t loop,
     return Fail(error, MSYS_E_CLOSED, "attach: stop() has begun");
   }
   return Guard(error, [&] {
-    auto state = std::make_unique<State>(engine, L, engine.loop(loop),
-                                         name != nullptr ? name : "unnamed");
     std::string text;
-    if (!state->Open(text)) {
+    auto state = State::Open(engine, L, engine.loop(loop),
+                             name != nullptr ? name : "unnamed", text);
+    if (state == nullptr) {
       return Fail(error,
                   text.find("not enough memory") != text.npos ? MSYS_E_NOMEM
                                                               : MSYS_E_LUA,
                   ("attach: " + text).c_str());
     }
-    try {
-      engine.Add(*state);
-    } catch (...) {
-      state->ReleaseLua();
-      throw;
-    }
+    engine.Add(*state);
     *out = reinterpret_cast<msys_state*>(state.release());
     return msys_status{MSYS_OK};
   });

@@ -25,13 +25,15 @@ class Interpreter {
   // False: `error` says why.
   bool Open(lua_State* main, std::string& error) {
     if (!engine_.pools().Configure(nullptr, error)) return false;
-    auto state = std::make_unique<State>(engine_, main, engine_.loop(0), "lua");
-    if (!state->Open(error)) return false;
+    auto state = State::Open(engine_, main, engine_.loop(0), "lua", error);
+    if (state == nullptr) return false;
+    engine_.Add(*state);
     if (!state->OpenMain()) {
+      engine_.Unlist(*state);
+      engine_.Gone();
       error = "not enough memory";
       return false;
     }
-    engine_.Add(*state);
     state->run_one_task = &RunOneTask;
     state->run_one_task_ctx = this;
     state_ = state.release();
@@ -140,6 +142,8 @@ bool OpenInterpreter(Interpreter& interpreter, lua_State* main, char* error,
     std::string text;
     if (interpreter.Open(main, text)) return true;
     std::snprintf(error, size, "%s", text.c_str());
+  } catch (const std::bad_alloc&) {
+    std::snprintf(error, size, "not enough memory");
   } catch (const std::exception& e) {
     std::snprintf(error, size, "%s", e.what());
   }

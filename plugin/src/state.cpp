@@ -61,18 +61,25 @@ State::~State() {
   }
 }
 
-bool State::Open(std::string& error) {
+void State::Undo::operator()(State* state) const {
+  state->ReleaseLua();
+  delete state;
+}
+
+State::Opened State::Open(Engine& engine, lua_State* main, Loop& home,
+                          std::string name, std::string& error) {
+  auto state = std::make_unique<State>(engine, main, home, std::move(name));
   if (!lua_checkstack(main, 4)) {
     error = kNoMemory;
-    return false;
+    return nullptr;
   }
   lua_pushcfunction(main, &OpenBinding);
-  lua_pushlightuserdata(main, this);
-  if (lua_pcall(main, 1, 0, 0) == LUA_OK) return true;
+  lua_pushlightuserdata(main, state.get());
+  if (lua_pcall(main, 1, 0, 0) == LUA_OK) return Opened(state.release());
   const char* message = lua_tostring(main, -1);
   error = message != nullptr ? message : "an error that is not a string";
   lua_pop(main, 1);
-  return false;
+  return nullptr;
 }
 
 void State::OpenLua(lua_State* L) {

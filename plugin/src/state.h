@@ -47,8 +47,15 @@ class State final : public LaneRunner {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  // [loop] Prepares the Lua side; false: a Lua error, `error` says what.
-  [[nodiscard]] bool Open(std::string& error);
+  // A state that nobody owns yet: what is done to its Lua side is undone.
+  struct Undo {
+    void operator()(State* state) const;
+  };
+  using Opened = std::unique_ptr<State, Undo>;
+  // [loop] A state whose Lua side is prepared; null: a Lua error, `error` says
+  // what.  Throws when memory is out.
+  static Opened Open(Engine& engine, lua_State* main, Loop& home, std::string name,
+                     std::string& error);
 
   // The state that `L` belongs to; null: none, or it is detached.  [-0, +0, -]
   static State* Of(lua_State* L);
