@@ -1,13 +1,17 @@
 #include "pool.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cassert>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 
 #include "tsan.h"
 #include "turn.h"
 #include "worker_slot.h"
+#include "worker_thread.h"
 
 namespace msys {
 namespace {
@@ -32,20 +36,23 @@ Pool::Pool(const Host& host, std::string name, int id, Limits limits)
       id_(id),
       limits_(limits),
       concurrency_(limits.concurrency),
-      shown_concurrency_(limits.concurrency) {}
+      shown_concurrency_(limits.concurrency) {
+  ThreadSupply::OfProcess().Join(*this);
+}
 
 Pool::~Pool() {
-  // At rest only those are taken whose task was given up but may still come.
+  ThreadSupply::OfProcess().Leave(*this);
   for (auto& slot : slots_) {
-    if (slot->busy) static_cast<void>(slot.release());
+    if (slot->forsaken) static_cast<void>(slot.release());
   }
 }
 
 bool Pool::Wake(Lane& lane, Worker* self) {
-  WorkerSlot* slot = nullptr;
+  Place place;
+  bool no_memory = false;
   {
     MutexLock lock(mu_);
-    if (concurrency_ == 0 && active_ == 0) {
+    if (concurrency_ == 0) {
       // The home loop runs it; posted below.
     } else if (self != nullptr && self->pool == this &&
                self->next == nullptr && active_ <= concurrency_ &&
@@ -58,79 +65,175 @@ bool Pool::Wake(Lane& lane, Worker* self) {
     } else if (active_ >= concurrency_) {
       ready_.InsertBy(lane, &Lane::order);
       return false;
-    } else if ((slot = TakeSlot()) != nullptr) {
-      ++active_;
-      ShowActive();
-    } else if (active_ > 0) {
-      ready_.InsertBy(lane, &Lane::order);  // no thread to be had; P1 holds for
-      return false;                         // as many as there can be
+    } else {
+      place = TakePlace(lane);
+      no_memory = place.slot == nullptr;
+      if (!no_memory) {
+        ++active_;
+        ShowActive();
+      } else if (active_ > 0) {
+        ready_.InsertBy(lane, &Lane::order);
+        return false;
+      }
     }
   }
-  if (slot != nullptr && Send(*slot, lane)) return true;
-  if (slot != nullptr) {
-    MutexLock lock(mu_);
-    --active_;  // the slot stays taken: its task may come at any time
-    ShowActive();
-    if (active_ > 0) {
-      ready_.InsertBy(lane, &Lane::order);
-      return false;
-    }
+  if (place.slot != nullptr) {
+    if (Send(place) || GiveUp(*place.slot, lane)) return true;
+    if (ThreadSupply::OfProcess().Want()) Refill();
+    return false;
   }
-  RunOnHomeLoop(lane);
+  if (no_memory) ReportNoThread("not enough memory");
+  LaneList one;
+  one.PushBack(lane);
+  RunOnHomeLoops(one);
   return true;
 }
 
-void Pool::RunOnHomeLoop(Lane& lane) {
-  Loop& home = static_cast<PoolLane&>(lane).home;
-  lane.via = &home;
-  home.Wake(lane, nullptr);
+void Pool::RunOnHomeLoops(LaneList lanes) {
+  while (Lane* lane = lanes.PopFront()) {
+    Loop& home = static_cast<PoolLane*>(lane)->home;
+    lane->via = &home;
+    home.Wake(*lane, nullptr);
+  }
 }
 
-WorkerSlot* Pool::TakeFree(std::size_t first_few) {
+Pool::Place Pool::TakeFree(std::size_t first_few, Lane& lane) {
   for (std::size_t i = 0; i < std::min(first_few, slots_.size()); ++i) {
     if (slots_[i]->busy) continue;
     slots_[i]->busy = true;
-    return slots_[i].get();
+    return {slots_[i].get(), slots_[i]->Open(lane)};
   }
-  return nullptr;
+  return {};
 }
 
-WorkerSlot* Pool::TakeSlot() {
-  if (WorkerSlot* slot = TakeFree(slots_.size())) return slot;
+Pool::Place Pool::TakePlace(Lane& lane) {
+  const Place free = TakeFree(slots_.size(), lane);
+  if (free.slot != nullptr) return free;
   try {
     slots_.reserve(slots_.size() + 1);
     slots_.push_back(std::make_unique<WorkerSlot>(
         *this, static_cast<int>(slots_.size()) + 1));
-  } catch (const std::exception& e) {
-    host_.Log(MSYS_LOG_ERROR, "pool",
-              "%s: no thread for another job: %s; jobs wait for the %u threads "
-              "at work, or run on the loop when there are none",
-              name_.c_str(), e.what(), active_);
-    return nullptr;
+  } catch (const std::exception&) {
+    return {};
   }
   slots_.back()->busy = true;
-  return slots_.back().get();
+  return {slots_.back().get(), slots_.back()->Open(lane)};
 }
 
-bool Pool::Send(WorkerSlot& slot, Lane& lane) {
-  try {
-    slot.Reset();
-    MSYS_TSAN_BEFORE(&slot);
-    slot.Enqueue(
-        // Nothing throws: all it calls is noexcept or under Lua's protection.
-        [](WorkerSlot& s, Lane& first) noexcept {
-          MSYS_TSAN_AFTER(&s);
-          if (s.Enter()) s.pool().Work(s, first);
-        },
-        lane);
-    return true;
-  } catch (const std::exception& e) {
-    host_.Log(MSYS_LOG_ERROR, "pool",
-              "%s: no thread for another job: %s; jobs wait for the threads at "
-              "work, or run on the loop when there are none",
-              name_.c_str(), e.what());
-    return !slot.Withdraw();
+bool Pool::Send(Place place) {
+  WorkerSlot& slot = *place.slot;
+  ThreadSupply& supply = ThreadSupply::OfProcess();
+  if (supply.tbb_works()) {
+    try {
+      MSYS_TSAN_BEFORE(&slot);
+      slot.Enqueue(
+          [](WorkerSlot& s, std::uint64_t ticket) noexcept {
+            MSYS_TSAN_AFTER(&s);
+            Serve(s, ticket);
+            ThreadSupply& its = ThreadSupply::OfProcess();
+            if (!its.tbb_works()) its.Stay();
+          },
+          place.ticket);
+      return true;
+    } catch (const std::exception& e) {
+      Lane* lane = slot.Withdraw(place.ticket);
+      {
+        MutexLock lock(mu_);
+        slot.forsaken = true;
+      }
+      if (supply.TbbFailed()) {
+        host_.Log(MSYS_LOG_WARNING, "pool",
+                  "%s: oneTBB cannot start a thread: %s; from now on the plugin "
+                  "starts the threads that it needs itself",
+                  name_.c_str(), e.what());
+      }
+      if (lane == nullptr) return true;  // somebody has come for it nevertheless
+      MutexLock lock(mu_);
+      place.ticket = slot.Open(*lane);
+    }
   }
+  if (supply.Send({&ServeFromSupply, &slot, place.ticket})) return true;
+  ReportNoThread("the system has none");
+  return slot.Withdraw(place.ticket) == nullptr;
+}
+
+void Pool::ReportNoThread(const char* why) {
+  std::uint64_t unsaid = 0;
+  if (!ThreadSupply::OfProcess().MayReport(unsaid)) return;
+  char more[80] = "";
+  if (unsaid > 0) {
+    std::snprintf(more, sizeof more, " (and %llu times since the last such line)",
+                  static_cast<unsigned long long>(unsaid));
+  }
+  host_.Log(MSYS_LOG_ERROR, "pool",
+            "%s: no thread for another job: %s; jobs wait for the threads at work, "
+            "or run on the loop when there are none%s",
+            name_.c_str(), why, more);
+}
+
+void Pool::Vacate(WorkerSlot& slot) {
+  slot.busy = false;
+  --active_;
+  ShowActive();
+}
+
+bool Pool::GiveUp(WorkerSlot& slot, Lane& lane) {
+  LaneList homeless;
+  {
+    MutexLock lock(mu_);
+    Vacate(slot);
+    ready_.InsertBy(lane, &Lane::order);
+    if (active_ > 0 && concurrency_ > 0) return false;
+    // Those, too, that were queued behind the thread that does not come (P1).
+    homeless = std::exchange(ready_, {});
+  }
+  RunOnHomeLoops(homeless);
+  return true;
+}
+
+// Each place whose thread has not come gets one from the supply; the lane is with
+// whichever of the two is there first.  Whoever asked oneTBB has been told that one
+// comes, so it must be the home loop where there is none.
+void Pool::OnTbbFailed() {
+  for (;;) {
+    Place place;
+    {
+      MutexLock lock(mu_);
+      const auto waits = std::ranges::find_if(slots_, [](const auto& slot) {
+        return slot->awaited() != 0 && !slot->forsaken;
+      });
+      if (waits == slots_.end()) return;
+      place = {waits->get(), (*waits)->awaited()};
+      place.slot->forsaken = true;
+    }
+    if (place.ticket == 0) continue;  // it has just come
+    if (ThreadSupply::OfProcess().Send(
+            {&ServeFromSupply, place.slot, place.ticket})) {
+      continue;
+    }
+    Lane* lane = place.slot->Withdraw(place.ticket);
+    if (lane == nullptr) continue;
+    LaneList homeless;
+    {
+      MutexLock lock(mu_);
+      Vacate(*place.slot);
+      if (active_ == 0) homeless = std::exchange(ready_, {});
+    }
+    homeless.InsertBy(*lane, &Lane::order);
+    RunOnHomeLoops(homeless);
+  }
+}
+
+void Pool::ServeFromSupply(void* slot, std::uint64_t ticket) noexcept {
+  auto& place = *static_cast<WorkerSlot*>(slot);
+  pthread_setname_np(pthread_self(), place.thread_name());
+  Serve(place, ticket);
+}
+
+// Nothing throws: all it calls is noexcept or under Lua's protection.
+void Pool::Serve(WorkerSlot& slot, std::uint64_t ticket) noexcept {
+  // Once the work is done the slot, and the pool, may be gone.
+  if (Lane* lane = slot.Enter(ticket)) slot.pool().Work(slot, *lane);
 }
 
 void Pool::Work(WorkerSlot& slot, Lane& first) {
@@ -146,72 +249,60 @@ void Pool::Work(WorkerSlot& slot, Lane& first) {
 Lane* Pool::NextLane(Worker& self, WorkerSlot& slot) {
   if (self.next != nullptr) return std::exchange(self.next, nullptr);
   for (;;) {
-    WorkerSlot* heir = nullptr;
+    Place heir;
     Lane* lane = nullptr;
     {
       MutexLock lock(mu_);
-      const bool enough = active_ <= concurrency_;
-      const bool above = static_cast<std::uint32_t>(self.number) > concurrency_;
-      if (enough && !ready_.empty()) {
-        if (above) heir = TakeFree(concurrency_);
-        if (heir == nullptr) return ready_.PopFront();
-      }
-      if (heir == nullptr) {
-        slot.busy = false;
-        --active_;
-        ShowActive();
-        // The last worker of a pool that was set to 0 leaves nothing behind.
-        while (active_ == 0 && concurrency_ == 0 && !ready_.empty()) {
-          RunOnHomeLoop(*ready_.PopFront());
-        }
+      if (active_ > concurrency_ || ready_.empty()) {
+        Vacate(slot);
         return nullptr;
       }
+      lane = ready_.PopFront();
+      if (static_cast<std::uint32_t>(self.number) > concurrency_) {
+        heir = TakeFree(concurrency_, *lane);
+      }
+      if (heir.slot == nullptr) return lane;
       // Its place is above a limit that was lowered: one below takes over.  Only
       // when a thread has been sent does this one leave, so that the pool does
       // not look as if it were at rest.
-      lane = ready_.PopFront();
       ++active_;
       ShowActive();
     }
-    if (Send(*heir, *lane)) continue;
+    if (Send(heir)) continue;
     MutexLock lock(mu_);
-    --active_;  // the heir's slot stays taken, as in Wake()
-    ShowActive();
+    Vacate(*heir.slot);
     return lane;
   }
 }
 
 void Pool::SetConcurrency(std::uint32_t concurrency) {
-  for (bool first = true;; first = false) {
-    WorkerSlot* slot = nullptr;
+  LaneList homeless;
+  {
+    MutexLock lock(mu_);
+    concurrency_ = concurrency;
+    shown_concurrency_.store(concurrency, std::memory_order_relaxed);
+    if (concurrency == 0) homeless = std::exchange(ready_, {});
+  }
+  RunOnHomeLoops(homeless);
+  Refill();
+}
+
+void Pool::Refill() {
+  for (;;) {
+    Place place;
     Lane* lane = nullptr;
     {
       MutexLock lock(mu_);
-      if (first) {
-        concurrency_ = concurrency;
-        shown_concurrency_.store(concurrency, std::memory_order_relaxed);
-      }
-      if (ready_.empty()) return;
-      if (concurrency_ == 0 && active_ == 0) {
-        RunOnHomeLoop(*ready_.PopFront());
-        continue;
-      }
-      if (active_ >= concurrency_ || (slot = TakeSlot()) == nullptr) return;
-      lane = ready_.PopFront();
+      if (ready_.empty() || active_ >= concurrency_) return;
+      lane = ready_.front();
+      place = TakePlace(*lane);
+      if (place.slot == nullptr) return;  // those at work will take it
+      ready_.PopFront();
       ++active_;
       ShowActive();
     }
-    if (!Send(*slot, *lane)) {
-      MutexLock lock(mu_);
-      --active_;
-      ShowActive();
-      if (active_ > 0) {
-        ready_.InsertBy(*lane, &Lane::order);
-      } else {
-        RunOnHomeLoop(*lane);
-      }
-      return;
-    }
+    if (Send(place) || GiveUp(*place.slot, *lane)) continue;
+    if (!ThreadSupply::OfProcess().Want()) return;
   }
 }
 

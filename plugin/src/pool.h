@@ -12,9 +12,10 @@
 // thread; the thread then takes lanes from here until there are none.
 //
 // Invariants, true whenever mu_ is free:
-//   P1  ready_ is not empty => active_ >= concurrency_: every thread that the
-//       pool may have is awake.
-//   P2  active_ workers are running Work() or on their way to it.
+//   P1  ready_ is not empty => somebody will come for it: 0 < concurrency_ <=
+//       active_, or, while threads are missing, at least 0 < active_.
+//   P2  active_ workers are running Work() or have been sent for.
+//   P3  a slot is busy <=> one of the active_ is in it.
 //
 // Threads: everything may be called from any, except the constructor and the
 // destructor, which need the pool at rest (no lanes, no workers).
@@ -33,6 +34,7 @@
 #include "lane.h"
 #include "loop.h"
 #include "sync.h"
+#include "thread_supply.h"
 
 namespace msys {
 
@@ -73,7 +75,7 @@ struct Admission {
   Admission* next = nullptr;
 };
 
-class Pool final : public Executor {
+class Pool final : public Executor, private ThreadSupply::User {
  public:
   struct Limits {
     std::uint32_t concurrency = 1;
@@ -140,15 +142,36 @@ class Pool final : public Executor {
 
   void Register(PoolLane& lane) EXCLUDES(mu_);
   void Unregister(PoolLane& lane) EXCLUDES(mu_);
-  // The free slot with the smallest number; null: none of the first few is free.
-  WorkerSlot* TakeFree(std::size_t first_few) REQUIRES(mu_);
-  // The same of all, made if need be; null when memory or threads are missing.
-  WorkerSlot* TakeSlot() REQUIRES(mu_);
-  // Sends a thread for the lane.  False: it could not be sent.
-  bool Send(WorkerSlot& slot, Lane& lane);
+  // A worker's place, and the ticket of the thread that is to be sent to it.
+  struct Place {
+    WorkerSlot* slot = nullptr;  // null: there is none
+    std::uint64_t ticket = 0;
+  };
+
+  // The free place with the smallest number, for a thread that will get the lane;
+  // none when none of the first few is free.
+  Place TakeFree(std::size_t first_few, Lane& lane) REQUIRES(mu_);
+  // The same of all, made if need be; none when memory is missing.
+  Place TakePlace(Lane& lane) REQUIRES(mu_);
+  // Sends a thread to the place.  False: there is none, and the place and its lane
+  // are the caller's.
+  [[nodiscard]] bool Send(Place place) EXCLUDES(mu_);
+  // No thread comes to the place.  True: its lane runs on the home loop; false: one
+  // at work will take it.
+  bool GiveUp(WorkerSlot& slot, Lane& lane) EXCLUDES(mu_);
+  void Vacate(WorkerSlot& slot) REQUIRES(mu_);
+  // Sends threads for lanes that wait, as many as the pool may have.
+  void Refill() EXCLUDES(mu_);
+  void OnTbbFailed() override EXCLUDES(mu_);
+  void OnThreadFree() override EXCLUDES(mu_) { Refill(); }
+  void ReportNoThread(const char* why) EXCLUDES(mu_);
+
+  // What a thread does that has come, from oneTBB or from the supply.
+  static void Serve(WorkerSlot& slot, std::uint64_t ticket) noexcept;
+  static void ServeFromSupply(void* slot, std::uint64_t ticket) noexcept;
   void Work(WorkerSlot& slot, Lane& first);
   Lane* NextLane(Worker& self, WorkerSlot& slot) EXCLUDES(mu_);
-  void RunOnHomeLoop(Lane& lane);
+  static void RunOnHomeLoops(LaneList lanes);
   void SumStats(msys_pool_stats& out) REQUIRES(mu_);
   void ShowActive() REQUIRES(mu_) {
     shown_active_.store(active_, std::memory_order_relaxed);

@@ -216,6 +216,7 @@ void PoolSet::ClaimThreads() {
   if (stack_kib_ > 0) {
     stack_size_ = std::make_unique<tbb::global_control>(
         tbb::global_control::thread_stack_size, stack_kib_ * 1024);
+    ThreadSupply::OfProcess().RaiseStackSize(stack_kib_);
   }
   PrepareTbb();
   Allow(ThreadsWanted());

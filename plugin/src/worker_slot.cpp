@@ -4,27 +4,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 
 #include "pool.h"
+#include "worker_thread.h"
 
 namespace msys {
-namespace {
-
-constexpr char kIdleName[] = "msys-idle";
-
-void BlockAsynchronousSignals() {
-  sigset_t signals;
-  sigfillset(&signals);
-  // A fault must reach the thread that caused it.
-  for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) {
-    sigdelset(&signals, fault);
-  }
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-}
-
-}  // namespace
 
 WorkerSlot::WorkerSlot(Pool& pool, int number)
     : pool_(pool),
@@ -49,10 +34,10 @@ WorkerSlot::~WorkerSlot() {
   }
 }
 
-void WorkerSlot::Enqueue(Function work, Lane& lane) {
+void WorkerSlot::Enqueue(Function work, std::uint64_t ticket) {
   // An exception would end the process when it left the task; work has none to
   // throw.
-  arena_.enqueue([this, work, &lane]() noexcept { work(*this, lane); });
+  arena_.enqueue([this, work, ticket]() noexcept { work(*this, ticket); });
 }
 
 // Threads wander between the pools.  One that leaves gives its name up, so that
@@ -61,7 +46,10 @@ void WorkerSlot::Enqueue(Function work, Lane& lane) {
 void WorkerSlot::Namer::on_scheduler_entry(bool is_worker) {
   if (!is_worker) return;
   thread_local bool blocked = false;
-  if (!blocked) BlockAsynchronousSignals();
+  if (!blocked) {
+    const sigset_t signals = AsynchronousSignals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  }
   blocked = true;
   pthread_setname_np(pthread_self(), slot_.name_);
   thread_local const int tid = static_cast<int>(syscall(SYS_gettid));

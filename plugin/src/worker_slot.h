@@ -9,6 +9,9 @@
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_scheduler_observer.h>
 
+#include <atomic>
+#include <cstdint>
+
 namespace msys {
 
 class Lane;
@@ -21,27 +24,40 @@ class WorkerSlot {
   WorkerSlot(const WorkerSlot&) = delete;
   WorkerSlot& operator=(const WorkerSlot&) = delete;
 
-  // Has a thread call work(*this, lane); throws what TBB throws.
-  using Function = void (*)(WorkerSlot& slot, Lane& lane) noexcept;
-  void Enqueue(Function work, Lane& lane);
+  // [the pool, under its mutex] From now on the place waits for one thread, which
+  // comes with the ticket that is returned and gets the lane.
+  [[nodiscard]] std::uint64_t Open(Lane& lane) {
+    lane_ = &lane;
+    awaited_.store(++last_ticket_, std::memory_order_relaxed);
+    return last_ticket_;
+  }
+  // The ticket that the place waits for; 0: nobody is on the way.
+  std::uint64_t awaited() const {
+    return awaited_.load(std::memory_order_relaxed);
+  }
+  // [a thread that has come, and the pool that sends nobody] Whoever is first has
+  // the lane; null: somebody else was.
+  [[nodiscard]] Lane* Enter(std::uint64_t ticket) {
+    return awaited_.compare_exchange_strong(ticket, 0, std::memory_order_relaxed)
+               ? lane_
+               : nullptr;
+  }
+  [[nodiscard]] Lane* Withdraw(std::uint64_t ticket) { return Enter(ticket); }
+
+  // Has a thread of oneTBB's call work(*this, ticket); throws what oneTBB throws,
+  // and then the thread may come nevertheless.
+  using Function = void (*)(WorkerSlot& slot, std::uint64_t ticket) noexcept;
+  void Enqueue(Function work, std::uint64_t ticket);
 
   Pool& pool() const { return pool_; }
   int number() const { return number_; }
-  bool busy = false;  // of the pool, under its mutex
+  const char* thread_name() const { return name_; }
 
-  // TBB may throw after it has queued a task, which then runs one day.  Whoever
-  // comes first of the task and of the pool that gives it up has the lane.
-  [[nodiscard]] bool Enter() { return Claim(Claimed::kTask); }
-  [[nodiscard]] bool Withdraw() { return Claim(Claimed::kPool); }
-  void Reset() { claimed_.store(Claimed::kNobody, std::memory_order_relaxed); }
+  // Of the pool, under its mutex.
+  bool busy = false;      // a thread works here, or is on its way
+  bool forsaken = false;  // a thread may come for which nobody waits: never freed
 
  private:
-  enum class Claimed { kNobody, kTask, kPool };
-  bool Claim(Claimed by) {
-    // relaxed: only one of the two may win; the pool's mutex orders the rest.
-    return claimed_.exchange(by, std::memory_order_relaxed) == Claimed::kNobody;
-  }
-
   class Namer final : public tbb::task_scheduler_observer {
    public:
     Namer(tbb::task_arena& arena, WorkerSlot& slot)
@@ -55,7 +71,10 @@ class WorkerSlot {
 
   Pool& pool_;
   const int number_;
-  std::atomic<Claimed> claimed_{Claimed::kNobody};
+  // relaxed: only one may win; what lets the thread come orders the rest.
+  std::atomic<std::uint64_t> awaited_{0};
+  std::uint64_t last_ticket_ = 0;  // of the pool
+  Lane* lane_ = nullptr;           // of whoever the ticket is with
   tbb::task_arena arena_{1, 0};  // no slot kept for a thread of the host's
   Namer namer_;
   char name_[16];  // with its end: the kernel's limit

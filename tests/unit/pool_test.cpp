@@ -215,6 +215,26 @@ TEST_F(PoolTest, ConcurrencyZeroRunsOnTheHomeLoop) {
   fake_.On(0, [] {});
 }
 
+TEST_F(PoolTest, WhatWaitsBehindALongJobRunsOnTheHomeLoopWhenConcurrencyIsSetToZero) {
+  Pool& pool = NewPool(1);
+  Gate held, ran;
+  NewState(pool).Submit([&] { held.Pass(); });
+  held.AwaitArrivals();
+  std::atomic<int> on_loop{0};
+  const auto job = [&] { on_loop += FakeHost::CurrentLoop() == 0; };
+  NewState(pool).Submit(job);
+  NewState(pool).Submit(job);
+  pool.SetConcurrency(0);
+  NewState(pool).Submit(job);
+  NewState(pool).Submit([&] { ran.Pass(); });
+  ran.Open();
+  ran.AwaitArrivals();
+  EXPECT_EQ(on_loop, 3);
+  held.Open();
+  AwaitRest(pool);
+  fake_.On(0, [] {});
+}
+
 TEST_F(PoolTest, WorkersBearTheirNameAndTakeNoAsynchronousSignals) {
   Pool& pool = NewPool(3);
   Gate gate;
