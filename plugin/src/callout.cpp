@@ -282,6 +282,21 @@ void State::CancelWaitsOfRunning(const char* why) NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
+void State::CancelIfStuck() NO_THREAD_SAFETY_ANALYSIS {
+  std::uint64_t stuck = 0;
+  for (Job* job = running_; job != nullptr; job = job->next) {
+    const Wait* wait = job->runner == nullptr ? nullptr : job->runner->wait;
+    if (wait == nullptr || wait->EndsFromOutside()) return;
+    ++stuck;
+  }
+  if (stuck == 0 || stuck < jobs_) return;  // the others will start
+  engine.host().Log(MSYS_LOG_ERROR, "runInPool",
+                    "%llu of the jobs of state %s wait for what will never come: "
+                    "their waits are cancelled, since the interpreter closes",
+                    static_cast<unsigned long long>(stuck), name.c_str());
+  CancelAll("cancelled: the interpreter closes");
+}
+
 void State::CancelAll(const char* why) {
   closing_ = true;
   why_cancelled_ = why;
@@ -409,6 +424,7 @@ void State::BlockMain(Slice& slice, Wait* wait) {
   if (wait == nullptr) {
     if (jobs_ == 0) return;
     main_waits_for_jobs_ = true;
+    CancelIfStuck();
   }
   PumpUntilResumed(slice);
 }

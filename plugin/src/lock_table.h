@@ -35,6 +35,7 @@ struct LockWait final : Wait {
   void Abandon() override;
   void Cancel(const char* why) override;
   Script* Needs() const override;
+  bool EndsFromOutside() const override { return Needs() == nullptr; }
   const char* what() const override { return "lock"; }
 
   LockTable& table;

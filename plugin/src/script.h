@@ -65,6 +65,8 @@ class Wait {
   // The script of the same state that must go on before the wait can end; null:
   // there is none, or it is another state's.
   virtual Script* Needs() const { return nullptr; }
+  // The wait may end though nothing of the state goes on.
+  virtual bool EndsFromOutside() const { return false; }
   // As msys_trace_event.waits_for.
   virtual const char* what() const = 0;
 

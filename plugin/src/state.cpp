@@ -138,6 +138,7 @@ void State::RunLane(Lane& lane, Worker* self) {
     main_waits_for_lanes_ = false;
     Queue(*home_lane_, main_script_->resume);
   }
+  if (draining_main_) CancelIfStuck();
   if (slice.keep_turn) return;
   current = nullptr;
   if (!detach_over_) return turn.Release(self);

@@ -149,7 +149,8 @@ class State final : public LaneRunner {
   // All is over; the state is gone when it returns.
   void CloseMain();
   bool draining_main() const { return draining_main_; }
-  // What runs the interpreter's tasks while it waits: false when it may stop.
+  // Runs one of the interpreter's tasks, as soon as there is one.  Null: a host
+  // has attached the state.
   void (*run_one_task)(void* ctx) = nullptr;
   void* run_one_task_ctx = nullptr;
 
@@ -184,6 +185,8 @@ class State final : public LaneRunner {
   std::size_t DropQueued(Lane& lane, const char* why, std::uint64_t parent);
   std::size_t DropAllQueued(const char* why, std::uint64_t parent);
   void CancelWaitsOfRunning(const char* why);
+  // The interpreter drains: jobs that wait only for each other never end.
+  void CancelIfStuck();
   void FinishDetachIfOver();
   void FinishDetach();
   template <typename Visit>

@@ -33,6 +33,7 @@ struct SleepWait final : Wait, Timer::Entry {
     script->state.PushText(L, why);
     WakeScript(*script);
   }
+  bool EndsFromOutside() const override { return true; }
   const char* what() const override { return "sleep"; }
 
  private:
