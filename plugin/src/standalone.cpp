@@ -207,6 +207,6 @@ extern "C" __attribute__((visibility("default"))) int luaopen_msys(
     }
     drain->interpreter = interpreter;
   }
-  lua_getglobal(L, "msys");
+  PushModule(L);
   return 1;
 }

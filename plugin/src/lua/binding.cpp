@@ -9,21 +9,17 @@ namespace {
 
 const char kStateRef = 0;
 const char kAux = 0;
+const char kModule = 0;  // registry: the table msys
 // A string, since another copy of the plugin must find it, too: the name of the
 // state that this Lua state is attached as.
 constexpr char kAttached[] = "msys.attached";
 
-// Makes require answer with the table at the top.  [-0, +0, e]
+// Makes require answer with the table at the top.  [-0, +0, m]
 void Provide(lua_State* L, const char* name) {
-  if (lua_getglobal(L, "package") == LUA_TTABLE &&
-      lua_getfield(L, -1, "loaded") == LUA_TTABLE) {
-    lua_pushvalue(L, -3);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 2);
-  } else {
-    lua_settop(L, lua_gettop(L) - 1 -
-                      (lua_type(L, -2) == LUA_TTABLE && lua_gettop(L) > 1 ? 1 : 0));
-  }
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushvalue(L, -2);
+  RawSetField(L, -2, name);
+  lua_pop(L, 1);
 }
 
 }  // namespace
@@ -106,13 +102,45 @@ Pool& CheckPool(lua_State* L, State& state, int arg) {
   return *pool;
 }
 
+int RawGetField(lua_State* L, int table, const char* name) {
+  table = lua_absindex(L, table);
+  lua_pushstring(L, name);
+  return lua_rawget(L, table);
+}
+
+void RawSetField(lua_State* L, int table, const char* name) {
+  table = lua_absindex(L, table);
+  lua_pushstring(L, name);
+  lua_insert(L, -2);
+  lua_rawset(L, table);
+}
+
+int RawGetGlobal(lua_State* L, const char* name) {
+  lua_pushglobaltable(L);
+  const int type = RawGetField(L, -1, name);
+  lua_remove(L, -2);
+  return type;
+}
+
 void SetFunctions(lua_State* L, const luaL_Reg* functions) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef);
-  luaL_setfuncs(L, functions, 1);
+  for (; functions->name != nullptr; ++functions) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &kStateRef);
+    lua_pushcclosure(L, functions->func, 1);
+    RawSetField(L, -2, functions->name);
+  }
 }
 
 void SubTable(lua_State* L, int table, const char* name) {
-  luaL_getsubtable(L, table, name);
+  table = lua_absindex(L, table);
+  if (RawGetField(L, table, name) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  RawSetField(L, table, name);
+}
+
+void PushModule(lua_State* L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kModule);
 }
 
 int OpenBinding(lua_State* L) {
@@ -162,6 +190,7 @@ int OpenBinding(lua_State* L) {
   Provide(L, "msys.core");
   lua_settop(L, 3);
   Provide(L, "msys");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kModule);
   lua_pushstring(L, state->name.c_str());
   lua_setfield(L, LUA_REGISTRYINDEX, kAttached);
   ref->state = state;  // last: nothing of the above can fail any more

@@ -47,12 +47,21 @@ Pool& CheckPool(lua_State* L, State& state, int arg);
 // The same; null for an unknown one.
 Pool* ToPool(lua_State* L, State& state, int arg);
 
+// Tables of scripts may have metatables, and _G one that forbids new globals: the
+// plugin's own names go past them.
+int RawGetField(lua_State* L, int table, const char* name);   // [-0, +1, m]
+void RawSetField(lua_State* L, int table, const char* name);  // [-1, +0, m]
+int RawGetGlobal(lua_State* L, const char* name);             // [-0, +1, m]
+
 // Sets functions into the table at the top, each with the StateRef as upvalue.
-// [-0, +0, e]
+// [-0, +0, m]
 void SetFunctions(lua_State* L, const luaL_Reg* functions);
 
-// Pushes t[name], a table, made if it was not there.  [-0, +1, e]
+// Pushes t[name], a table, made if it was not there.  [-0, +1, m]
 void SubTable(lua_State* L, int table, const char* name);
+
+// Pushes the table msys.  [-0, +1, -]
+void PushModule(lua_State* L);
 
 // One for each family; called once, at attach, with nothing on the stack to
 // keep.  [-0, +0, e]

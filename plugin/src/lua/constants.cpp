@@ -41,7 +41,7 @@ void OpenConstants(lua_State* L, int core) {
   for (const Constant& constant : kConstants) {
     if (lua_getfield(L, core, constant.name) == LUA_TNIL) {
       lua_pushinteger(L, constant.value);
-      lua_setfield(L, core, constant.name);
+      RawSetField(L, core, constant.name);
     }
     lua_pop(L, 1);
   }

@@ -252,7 +252,7 @@ constexpr luaL_Reg kFunctions[] = {
 
 void OpenCoroutine(lua_State* L) {
   // A state without the coroutine library gets none.
-  if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE) SetFunctions(L, kFunctions);
+  if (RawGetGlobal(L, LUA_COLIBNAME) == LUA_TTABLE) SetFunctions(L, kFunctions);
   lua_pop(L, 1);
 }
 

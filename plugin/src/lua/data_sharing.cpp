@@ -155,6 +155,7 @@ void SetProxy(lua_State* L, const char* name) {
       {"__pairs", l_pairs<kPush>},
       {nullptr, nullptr},
   };
+  lua_pushglobaltable(L);
   lua_newtable(L);
   lua_createtable(L, 0, 6);
   SetFunctions(L, kMeta);
@@ -163,7 +164,8 @@ void SetProxy(lua_State* L, const char* name) {
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
-  lua_setglobal(L, name);
+  RawSetField(L, -2, name);
+  lua_pop(L, 1);
 }
 
 }  // namespace

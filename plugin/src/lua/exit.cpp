@@ -57,12 +57,12 @@ void OpenExit(lua_State* L) {
   const int top = lua_gettop(L);
   // A state without the os library, or without the function, gets none; one that
   // was attached before has it already.
-  if (lua_getglobal(L, LUA_OSLIBNAME) == LUA_TTABLE) {
+  if (RawGetGlobal(L, LUA_OSLIBNAME) == LUA_TTABLE) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, StateRefKey());
-    if (lua_getfield(L, -2, "exit") == LUA_TFUNCTION &&
+    if (RawGetField(L, -2, "exit") == LUA_TFUNCTION &&
         lua_tocfunction(L, -1) != &l_exit) {
       lua_pushcclosure(L, &l_exit, 2);
-      lua_setfield(L, -2, "exit");
+      RawSetField(L, -2, "exit");
     }
   }
   lua_settop(L, top);

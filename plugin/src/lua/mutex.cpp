@@ -286,11 +286,11 @@ void OpenMutex(lua_State* L, int thread) {
   lua_pushvalue(L, thread);
   SetFunctions(L, kFunctions);
   lua_pushinteger(L, kNormal);
-  lua_setfield(L, -2, "MUTEX_NORMAL");
+  RawSetField(L, -2, "MUTEX_NORMAL");
   lua_pushinteger(L, kRecursive);
-  lua_setfield(L, -2, "MUTEX_RECURSIVE");
+  RawSetField(L, -2, "MUTEX_RECURSIVE");
   lua_pushinteger(L, kErrorCheck);
-  lua_setfield(L, -2, "MUTEX_ERRORCHECK");
+  RawSetField(L, -2, "MUTEX_ERRORCHECK");
   lua_pop(L, 1);
 }
 
