@@ -18,7 +18,7 @@ local where, name, worker = {}, nil, nil
 assert(msys.runInInst(0, function() where = { msys.threadpool.current() } end))
 assert(where[1] == nil and not pcall(msys.runInInst, 1, print))
 ok, name, worker = msys.runInPool("io", msys.threadpool.current)
-assert(ok and name == "IO" and worker == 1)
+assert(ok and name == "IO" and worker >= 1 and worker <= 50)
 assert(msys.threadpool.count() == 8 and msys.threadpool.find("cpu").id == 0)
 assert(tostring(msys.threadpool.stat("IO")):find("^IO thread pool: concurrency 50\n"))
 _TLS.x, _OSTLS.x = 1, 2
