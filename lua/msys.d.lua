@@ -20,7 +20,8 @@ msys.threadpool = {}
 thread = {}
 
 ---A table of the SMTP session.  The session's callouts, the closures they submit
----and their completion functions see the same one; a coroutine has its own.
+---and their completion functions see the same one; a coroutine has its own, and
+---finalisers have one that no session sees.
 ---`next` and `rawget` see nothing in it: use `pairs`.
 ---@type table<any, any>
 _TLS = {}
