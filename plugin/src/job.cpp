@@ -230,16 +230,15 @@ void PutInOutbox(Slice& slice, Job& job) {
       slice.script != nullptr ? slice.script->outbox : job.state.stray;
   job.outbox = &outbox;
   job.next = nullptr;
-  *outbox.end = &job;
-  outbox.end = &job.next;
+  job.prev = outbox.last;
+  (outbox.last == nullptr ? outbox.first : outbox.last->next) = &job;
+  outbox.last = &job;
 }
 
 void RemoveFromOutbox(Job& job) {
   Outbox& outbox = *std::exchange(job.outbox, nullptr);
-  Job** link = &outbox.first;
-  while (*link != &job) link = &(*link)->next;
-  *link = job.next;
-  if (job.next == nullptr) outbox.end = link;
+  (job.prev == nullptr ? outbox.first : job.prev->next) = job.next;
+  (job.next == nullptr ? outbox.last : job.next->prev) = job.prev;
 }
 
 // Takes a job that has not started out of wherever it waits for that.  False: it
@@ -485,8 +484,7 @@ void FormatSource(const char* source, int line, char* out, std::size_t size) {
 void Flush(Slice& slice, Outbox& outbox) {
   Job* job = outbox.first;
   if (job == nullptr) return;
-  outbox.first = nullptr;
-  outbox.end = &outbox.first;
+  outbox = Outbox{};
   while (job != nullptr) {
     Job* next = job->next;
     job->outbox = nullptr;

@@ -8,24 +8,31 @@ namespace msys {
 
 bool Lane::Push(Work* work) {
   MutexLock lock(mu_);
-  work->next = nullptr;
-  if (head_ == nullptr) {
-    head_ = tail_ = work;
-  } else if (tail_->order <= work->order) {
-    tail_->next = work;
-    tail_ = work;
-  } else {
+  assert(!work->queued);
+  Work* before = tail_;
+  if (before != nullptr && before->order > work->order) {
     // Only a closure that goes on is older than what is queued, and it is older
     // than nearly all of it: the place is near the head.
-    Work** link = &head_;
-    while ((*link)->order <= work->order) link = &(*link)->next;
-    work->next = *link;
-    *link = work;
+    Work* after = head_;
+    while (after->order <= work->order) after = after->next;
+    before = after->prev;
   }
+  work->prev = before;
+  work->next = before == nullptr ? head_ : before->next;
+  (before == nullptr ? head_ : before->next) = work;
+  (work->next == nullptr ? tail_ : work->next->prev) = work;
+  work->queued = true;
   if (busy_) return false;
   busy_ = true;
   order = head_->order;
   return true;
+}
+
+void Lane::Unlink(Work& work) {
+  (work.prev == nullptr ? head_ : work.prev->next) = work.next;
+  (work.next == nullptr ? tail_ : work.next->prev) = work.prev;
+  work.next = work.prev = nullptr;
+  work.queued = false;
 }
 
 bool Lane::Claim() {
@@ -44,15 +51,12 @@ Work* Lane::PopOrSettle() {
     was_parked = false;
     return nullptr;
   }
-  head_ = work->next;
-  if (head_ == nullptr) {
-    tail_ = nullptr;
-  } else {
+  Unlink(*work);
+  if (head_ != nullptr) {
     // The other core wrote it: on its way while `work` runs.
     const char* owner = static_cast<const char*>(head_->owner);
     for (int line = 0; line < 4; ++line) __builtin_prefetch(owner + 64 * line);
   }
-  work->next = nullptr;
   return work;
 }
 
@@ -67,15 +71,9 @@ bool Lane::Settle() {
 
 bool Lane::Remove(Work* work) {
   MutexLock lock(mu_);
-  Work* before = nullptr;
-  for (Work* w = head_; w != nullptr; before = w, w = w->next) {
-    if (w != work) continue;
-    (before == nullptr ? head_ : before->next) = work->next;
-    if (tail_ == work) tail_ = before;
-    work->next = nullptr;
-    return true;
-  }
-  return false;
+  if (!work->queued) return false;
+  Unlink(*work);
+  return true;
 }
 
 // Out of line: what calls it is short, and called for every job.

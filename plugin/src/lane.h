@@ -21,7 +21,9 @@ struct Work {
   void (*run)(Work* work) = nullptr;
   void* owner = nullptr;  // what it is embedded in
   Work* next = nullptr;
+  Work* prev = nullptr;
   std::uint64_t order = 0;  // smaller runs first; the time of submission
+  bool queued = false;      // in a lane
 
   template <typename Owner>
   static Owner& OwnerOf(Work* work) {
@@ -92,7 +94,8 @@ class Lane {
   // the lane must wait for the turn again.
   [[nodiscard]] bool Settle() EXCLUDES(mu_);
 
-  // Takes out `work` if it is still queued.
+  // Takes out `work` if it is still queued; it can be in no other lane.  Does not
+  // search, so that many can be cancelled.
   bool Remove(Work* work) EXCLUDES(mu_);
   // Takes out all for which choose(work) is true, in their order.
   template <typename Choose>
@@ -100,18 +103,14 @@ class Lane {
     MutexLock lock(mu_);
     Work* taken = nullptr;
     Work** taken_end = &taken;
-    tail_ = nullptr;
-    for (Work** link = &head_; *link != nullptr;) {
-      Work* work = *link;
-      if (!choose(work)) {
-        tail_ = work;
-        link = &work->next;
-        continue;
+    for (Work* work = head_; work != nullptr;) {
+      Work* next = work->next;
+      if (choose(work)) {
+        Unlink(*work);
+        *taken_end = work;
+        taken_end = &work->next;
       }
-      *link = work->next;
-      work->next = nullptr;
-      *taken_end = work;
-      taken_end = &work->next;
+      work = next;
     }
     return taken;
   }
@@ -147,6 +146,8 @@ class Lane {
   bool time_parking = false;    // set before the lane is used
 
  private:
+  void Unlink(Work& work) REQUIRES(mu_);
+
   Mutex mu_;
   Work* head_ GUARDED_BY(mu_) = nullptr;
   Work* tail_ GUARDED_BY(mu_) = nullptr;

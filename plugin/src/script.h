@@ -32,10 +32,10 @@ struct Frame {
   Frame* outer;
 };
 
-// Jobs in the order of their submission.
+// Jobs in the order of their submission, linked by next and prev.
 struct Outbox {
   Job* first = nullptr;
-  Job** end = &first;
+  Job* last = nullptr;
 };
 
 // One stretch of running Lua in a state, on the stack of RunLane().

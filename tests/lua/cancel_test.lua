@@ -71,6 +71,21 @@ test.case("other jobs of the callout that are queued are dropped, and logged", f
   test.equal(0, ran)
 end)
 
+test.case("a hundred thousand jobs, the last one first", function()
+  -- For each of them a search would take minutes.
+  msys.runInPool("one", function() test.block("c9") end, true)
+  for _, dispatched in ipairs { false, true } do
+    local jobs = {}
+    for i = 1, 100000 do
+      _, jobs[i] = msys.runInPool("one", function() error("it ran") end, function() end)
+    end
+    if dispatched then test.drain("IO") end
+    for i = #jobs, 1, -1 do test.equal(true, jobs[i]:cancel()) end
+  end
+  test.release("c9")
+  test.drain("one")
+end)
+
 test.case("a callout that has not begun", function()
   local ran
   local handle = test.start(function() ran = true end)
