@@ -32,15 +32,19 @@ class Table {
 
   void Text(const std::string& line) { out_ += line; }
   void Heading(const char* text) { Line(text, "with pools", "inline", ""); }
-  // `what` is what the ratio is of: "as long".
-  void Compare(const char* name, const Figure& figure, Format format,
-               const char* what) {
-    Row(name, figure, format, [&](double pools, double run_inline) {
+  // `what` is what the ratio is of: "as many".
+  void Rate(const char* name, const Figure& figure, const char* what) {
+    Row(name, figure, InNumbers, [&](double pools, double run_inline) {
       return Ratio(pools, run_inline, what);
     });
   }
+  // Below a millisecond a difference is mostly chance, and matters to nobody.
   void Duration(const char* name, const Figure& figure) {
-    Compare(name, figure, InTime, "as long");
+    Row(name, figure, InTime, [](double pools, double run_inline) {
+      return std::max(pools, run_inline) < 1e6
+                 ? std::string("both under 1 ms")
+                 : Ratio(pools, run_inline, "as long");
+    });
   }
   void Count(const char* name, const Figure& figure) {
     Row(name, figure, InNumbers, [](double pools, double run_inline) {
@@ -55,13 +59,12 @@ class Table {
   }
   const std::string& out() const { return out_; }
 
+ private:
   static std::string InNumbers(double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%.0f", value);
     return text;
   }
-
- private:
   static std::string InTime(double ns) {
     return DurationText(static_cast<std::uint64_t>(ns));
   }
@@ -167,7 +170,7 @@ std::string Circumstances(const Json& run) {
   if (run.is_null()) return "";
   char text[160];
   std::snprintf(text, sizeof text,
-                "%.0f messages; up to %.0f sessions in flight; Lua states: "
+                "Messages: %.0f; sessions in flight: up to %.0f; Lua states: "
                 "%.0f; event loops: %zu\n\n",
                 run["messages"].get<double>(), run["concurrency"].get<double>(),
                 run["states"].get<double>(), run["loops"].size());
@@ -182,10 +185,10 @@ std::string CompareText(const ComparedRuns& runs) {
   Table table(with_pools, run_inline);
   table.Text(Circumstances(with_pools.is_null() ? run_inline : with_pools));
   table.Heading("Sessions");
-  table.Compare(
+  table.Rate(
       "per second",
       [](const Json& run) { return run["sessions_per_second"].get<double>(); },
-      Table::InNumbers, "as many");
+      "as many");
   AddSessions(table);
   table.Text("\n");
   table.Heading("Event loop");
