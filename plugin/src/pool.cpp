@@ -372,7 +372,7 @@ bool Pool::CancelAdmission(Admission& admission) {
 }
 
 void Pool::Register(PoolLane& lane) {
-  MutexLock lock(mu_);
+  MutexLock lock(lanes_mu_);
   lanes_.push_back(&lane);
 }
 
@@ -419,7 +419,7 @@ void Subtract(msys_pool_stats& b, const msys_pool_stats& a) {
 }  // namespace
 
 void Pool::Unregister(PoolLane& lane) {
-  MutexLock lock(mu_);
+  MutexLock lock(lanes_mu_);
   AddLane(lane.stats, past_);
   std::erase(lanes_, &lane);
 }
@@ -433,7 +433,7 @@ void Pool::SumStats(msys_pool_stats& out) {
 }
 
 void Pool::Snapshot(msys_pool_stats& out) {
-  MutexLock lock(mu_);
+  MutexLock lock(lanes_mu_);
   SumStats(out);
   const std::uint64_t begun = out.running;
   const std::uint64_t over =
@@ -450,11 +450,11 @@ void Pool::Snapshot(msys_pool_stats& out) {
   out.id = id_;
   std::memset(out.name, 0, sizeof out.name);
   std::strncpy(out.name, name_.c_str(), sizeof out.name - 1);
-  out.concurrency = concurrency_;
+  out.concurrency = concurrency();
   out.backlog = limits_.backlog;
-  out.threads = active_;
-  out.threads_active =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(active_, out.running));
+  out.threads = active();
+  out.threads_active = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(out.threads, out.running));
   if (out.invocations > 0) {
     const auto n = static_cast<double>(out.invocations);
     out.avg_concurrency /= n;
@@ -469,7 +469,7 @@ void Pool::Snapshot(msys_pool_stats& out) {
 }
 
 void Pool::ResetStats() {
-  MutexLock lock(mu_);
+  MutexLock lock(lanes_mu_);
   for (PoolLane* lane : lanes_) {
     lane->stats.wait.ForgetMax();
     lane->stats.run.ForgetMax();

@@ -124,15 +124,15 @@ class Pool final : public Executor, private ThreadSupply::User {
 
   bool AtRest() EXCLUDES(mu_);  // no worker is in it
 
-  void Snapshot(msys_pool_stats& out) EXCLUDES(mu_);
+  void Snapshot(msys_pool_stats& out) EXCLUDES(lanes_mu_);
   // Figures start again from here; what is queued and running stays.
-  void ResetStats() EXCLUDES(mu_);
+  void ResetStats() EXCLUDES(lanes_mu_);
   void CountRefused() { refused_.fetch_add(1, std::memory_order_relaxed); }
 
   // Calls visit(lane) for the lane of every state that has used the pool.
   template <typename Visit>
-  void ForEachLane(Visit visit) EXCLUDES(mu_) {
-    MutexLock lock(mu_);
+  void ForEachLane(Visit visit) EXCLUDES(lanes_mu_) {
+    MutexLock lock(lanes_mu_);
     for (PoolLane* lane : lanes_) visit(*lane);
   }
 
@@ -140,8 +140,8 @@ class Pool final : public Executor, private ThreadSupply::User {
   friend class PoolLane;
   friend class WorkerSlot;
 
-  void Register(PoolLane& lane) EXCLUDES(mu_);
-  void Unregister(PoolLane& lane) EXCLUDES(mu_);
+  void Register(PoolLane& lane) EXCLUDES(lanes_mu_);
+  void Unregister(PoolLane& lane) EXCLUDES(lanes_mu_);
   // A worker's place, and the ticket of the thread that is to be sent to it.
   struct Place {
     WorkerSlot* slot = nullptr;  // null: there is none
@@ -172,7 +172,7 @@ class Pool final : public Executor, private ThreadSupply::User {
   void Work(WorkerSlot& slot, Lane& first);
   Lane* NextLane(Worker& self, WorkerSlot& slot) EXCLUDES(mu_);
   static void RunOnHomeLoops(LaneList lanes);
-  void SumStats(msys_pool_stats& out) REQUIRES(mu_);
+  void SumStats(msys_pool_stats& out) REQUIRES(lanes_mu_);
   void ShowActive() REQUIRES(mu_) {
     shown_active_.store(active_, std::memory_order_relaxed);
   }
@@ -188,12 +188,16 @@ class Pool final : public Executor, private ThreadSupply::User {
   std::uint32_t active_ GUARDED_BY(mu_) = 0;
   LaneList ready_ GUARDED_BY(mu_);  // by order
   std::vector<std::unique_ptr<WorkerSlot>> slots_ GUARDED_BY(mu_);
-  std::vector<PoolLane*> lanes_ GUARDED_BY(mu_);
   std::uint32_t admitted_ GUARDED_BY(mu_) = 0;
   Admission* waiting_ GUARDED_BY(mu_) = nullptr;
   Admission* waiting_tail_ GUARDED_BY(mu_) = nullptr;
-  msys_pool_stats past_ GUARDED_BY(mu_){};      // of lanes that are gone
-  msys_pool_stats baseline_ GUARDED_BY(mu_){};  // at the last reset
+
+  // To look at the figures of thousands of states takes a millisecond; whoever
+  // submits a job meanwhile does not wait for that.  Never held with mu_.
+  Mutex lanes_mu_;
+  std::vector<PoolLane*> lanes_ GUARDED_BY(lanes_mu_);
+  msys_pool_stats past_ GUARDED_BY(lanes_mu_){};      // of lanes that are gone
+  msys_pool_stats baseline_ GUARDED_BY(lanes_mu_){};  // at the last reset
 
   // relaxed: read for display and statistics; they order nothing.
   std::atomic<std::uint32_t> shown_concurrency_;

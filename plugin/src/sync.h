@@ -2,8 +2,8 @@
 // annotations.
 //
 // Lock order: no two mutexes of the plugin are held together, except that
-// Engine's, LockTable's, Timer's and PoolSet's may be held while a Lane, Turn or
-// Pool is entered.
+// Engine's, LockTable's, Timer's, PoolSet's and that of a Pool's list of lanes may
+// be held while a Lane, Turn or Pool is entered.
 #pragma once
 
 #include <atomic>

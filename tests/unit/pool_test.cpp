@@ -114,6 +114,21 @@ TEST_F(PoolTest, TenThousandJobsOfTenThousandStatesStartInOrder) {
   for (int i = 0; i < 10'000; ++i) ASSERT_EQ(order[i], i);
 }
 
+TEST_F(PoolTest, WhoLooksAtItsFiguresHoldsUpNobody) {
+  Pool& pool = NewPool(1);
+  FakeState& state = NewState(pool);
+  int visits = 0;
+  pool.ForEachLane([&](PoolLane&) {
+    ++visits;
+    Gate done;
+    state.Submit([&] { done.Pass(); });
+    done.AwaitArrivals();
+    done.Open();
+    AwaitRest(pool);
+  });
+  EXPECT_EQ(visits, 1);
+}
+
 TEST_F(PoolTest, NoMoreThreadsThanItsConcurrency) {
   Pool& pool = NewPool(3);
   std::atomic<int> inside{0}, most{0}, runs{0};
