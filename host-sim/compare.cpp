@@ -12,7 +12,6 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <optional>
 #include <string>
 
 #include "compare_report.h"
@@ -22,38 +21,53 @@
 namespace hostsim {
 namespace {
 
-constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP};
-
-volatile sig_atomic_t running_child = 0;
-volatile sig_atomic_t was_stopped = 0;
-
-extern "C" void Forward(int signal) {
-  if (signal != SIGHUP) was_stopped = 1;
-  if (running_child != 0) ::kill(running_child, signal);
-}
-
-void SetHandlers(void (*handler)(int)) {
-  struct sigaction action {};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
-  for (const int signal : kForwarded) ::sigaction(signal, &action, nullptr);
-}
-
-// In between the child is not known yet.
-class ForwardedBlocked {
+// Takes the signals of this process while a run is in another one, which gets
+// them handed on.
+//
+// They are blocked and waited for: no handler, and none is lost before the
+// other process is known.
+class Signals {
  public:
-  ForwardedBlocked() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : kForwarded) sigaddset(&set, signal);
-    sigprocmask(SIG_BLOCK, &set, &before_);
+  Signals() {
+    ::signal(SIGCHLD, SIG_DFL);  // ignored, it would not come
+    sigemptyset(&taken_);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD})
+      sigaddset(&taken_, signal);
+    sigprocmask(SIG_BLOCK, &taken_, &before_);
   }
-  ~ForwardedBlocked() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  ForwardedBlocked(const ForwardedBlocked&) = delete;
-  ForwardedBlocked& operator=(const ForwardedBlocked&) = delete;
+  ~Signals() { Restore(); }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  void Restore() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+  // Whether one came that ends all.
+  bool stopped() {
+    constexpr timespec kNow{};
+    for (int signal; (signal = ::sigtimedwait(&taken_, nullptr, &kNow)) > 0;)
+      Note(signal);
+    return stopped_;
+  }
+
+  // Returns what waitpid() says of the child.
+  int WaitFor(pid_t child) {
+    int status = 0;
+    while (::waitpid(child, &status, WNOHANG) != child) {
+      const int signal = ::sigwaitinfo(&taken_, nullptr);
+      if (signal <= 0 || signal == SIGCHLD) continue;
+      Note(signal);
+      ::kill(child, signal);
+    }
+    return status;
+  }
 
  private:
-  sigset_t before_;
+  void Note(int signal) {
+    stopped_ = stopped_ || signal == SIGINT || signal == SIGTERM;
+  }
+
+  sigset_t taken_, before_;
+  bool stopped_ = false;
 };
 
 const char* Name(bool run_inline) { return run_inline ? "inline" : "pools"; }
@@ -64,12 +78,12 @@ int Fail(const char* what) {
   return kExitFailed;
 }
 
-// A group of its own, so that a signal from the terminal comes once: forwarded.
-void BecomeChild() {
+// A group of its own, so that a signal from the terminal comes once: handed on.
+void BecomeChild(Signals& signals) {
   ::setpgid(0, 0);
   ::signal(SIGTTOU, SIG_IGN);  // it still may draw its progress
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  SetHandlers(SIG_DFL);
+  signals.Restore();
 }
 
 int RunInChild(Options options, const Config& config, bool run_inline,
@@ -82,16 +96,7 @@ int RunInChild(Options options, const Config& config, bool run_inline,
   return host.Run();
 }
 
-int WaitForChild(pid_t child, const char* name) {
-  // While it is a zombie its number belongs to nobody else.
-  siginfo_t info{};
-  while (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) !=
-             0 &&
-         errno == EINTR) {
-  }
-  running_child = 0;
-  int status = 0;
-  ::waitpid(child, &status, 0);
+int ExitStatusOf(int status, const char* name) {
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   const int signal = WTERMSIG(status);
   std::cerr << "host-sim: the run \"" << name << "\" was ended by signal "
@@ -101,28 +106,19 @@ int WaitForChild(pid_t child, const char* name) {
 
 // *report stays empty when the run did not get as far as one.
 int RunOnce(const Options& options, const Config& config, bool run_inline,
-            std::string* report) {
+            Signals& signals, std::string* report) {
   const int memory = ::memfd_create("host-sim-report", MFD_CLOEXEC);
   if (memory < 0) return Fail("memfd_create");
   const std::string file = "/proc/self/fd/" + std::to_string(memory);
-  int status = 0;
-  {
-    std::cout.flush();
-    std::optional<ForwardedBlocked> blocked(std::in_place);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      BecomeChild();
-      blocked.reset();
-      std::exit(RunInChild(options, config, run_inline, file));
-    }
-    if (child < 0) {
-      status = Fail("fork");
-    } else {
-      running_child = child;
-      blocked.reset();
-      status = WaitForChild(child, Name(run_inline));
-    }
+  std::cout.flush();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    BecomeChild(signals);
+    std::exit(RunInChild(options, config, run_inline, file));
   }
+  const int status =
+      child < 0 ? Fail("fork")
+                : ExitStatusOf(signals.WaitFor(child), Name(run_inline));
   std::ifstream in(file);
   report->assign(std::istreambuf_iterator<char>(in), {});
   ::close(memory);
@@ -145,18 +141,19 @@ bool Write(const Options& options, const ComparedRuns& runs) {
 }  // namespace
 
 int RunCompare(const Options& options, const Config& config) {
-  SetHandlers(Forward);
+  Signals signals;
   ComparedRuns runs;
-  int status = RunOnce(options, config, false, &runs.with_pools);
+  int status = RunOnce(options, config, false, signals, &runs.with_pools);
   // What keeps the first from starting keeps the second.
   if (status == kExitUsage || status == kExitSetup) return status;
-  if (!was_stopped) {
-    const int other = RunOnce(options, config, true, &runs.run_inline);
+  if (!signals.stopped()) {
+    const int other = RunOnce(options, config, true, signals, &runs.run_inline);
     if (status == kExitDone) status = other;
   }
-  if (was_stopped)
+  const bool stopped = signals.stopped();
+  if (stopped)
     std::cerr << "host-sim: --compare: stopped before both runs were over\n";
-  const bool good = Write(options, runs) && !was_stopped;
+  const bool good = Write(options, runs) && !stopped;
   return good || status != kExitDone ? status : kExitFailed;
 }
 

@@ -162,15 +162,19 @@ Lua {{ Max_States = 2 Script "policy" {{ Source = "policy.lua" }} }}
 
     def test_a_signal_lets_the_first_run_end_and_none_follows(self):
         os.mkfifo(self.path("fifo"))
-        policy = f"print('begun') msys.readfile('{self.path('fifo')}')"
+        policy = f"""
+          print('begun')
+          msys.core.io_wrapper_open('{self.path('fifo')}', msys.core.O_RDWR):read(1)
+        """
         for send in (lambda p: p.terminate(),
                      lambda p: os.killpg(p.pid, signal.SIGINT)):
             with self.start(policy, start_new_session=True) as process:
-                with open(self.path("fifo"), "r+b", buffering=0):
+                with open(self.path("fifo"), "r+b", buffering=0) as fifo:
                     self.await_line(process, "begun")
                     send(process)
                     self.await_line(process, "finishing the sessions")
-                out, err = process.communicate()
+                    fifo.write(b"x")
+                    out, err = process.communicate()
             self.assertEqual(process.returncode, 1, err)
             self.assertIn("stopped before both runs were over", err)
             self.assertEqual(row(out, "accepted"), ["1", "-"])
