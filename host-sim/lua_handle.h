@@ -52,12 +52,15 @@ int l_handle_gc(lua_State* L) {
   return 0;
 }
 
-// __eq: two handles on one object are equal.  [-0, +1, -]
+// __eq: two handles on one object are equal, when they are of one type: ac and
+// vctx have the same object.  [-0, +1, -]
 template <typename T>
 int l_handle_eq(lua_State* L) {
   const auto* a = static_cast<Handle<T>*>(lua_touserdata(L, 1));
   const auto* b = static_cast<Handle<T>*>(lua_touserdata(L, 2));
-  lua_pushboolean(L, a && b && a->object == b->object);
+  lua_pushboolean(L, a && b && lua_getmetatable(L, 1) &&
+                         lua_getmetatable(L, 2) && lua_rawequal(L, -1, -2) &&
+                         a->object == b->object);
   return 1;
 }
 

@@ -86,6 +86,17 @@ TEST_F(BindingsTest, MsgBasics) {
   EXPECT_EQ(Eval("return tostring(msg)"), "msg: c0-1");
 }
 
+// A policy may be given the same mail by two handles.
+TEST_F(BindingsTest, HandlesOfOneObjectAreEqual) {
+  EXPECT_EQ(Eval("return msg == msg, msg == vctx, vctx == ac"), "true false false");
+  lua_State* L = L_.get();
+  const std::string before = Eval("first = msg return tostring(first == msg)");
+  lua_pushcfunction(L, OpenAll);  // makes new ones
+  lua_pushlightuserdata(L, connection_.get());
+  ASSERT_EQ(lua_pcall(L, 1, 0, 0), LUA_OK);
+  EXPECT_EQ(before + Eval("return first == msg, rawequal(first, msg)"), "truetrue false");
+}
+
 TEST_F(BindingsTest, MsgHeader) {
   EXPECT_EQ(Eval("return table.concat(msg:header('x-a'), ',')"), "1,2");
   EXPECT_EQ(Eval("return #msg:header('None')"), "0");

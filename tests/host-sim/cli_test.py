@@ -1,0 +1,207 @@
+"""host-sim from the command line: its options, its status, its one clear line.
+
+usage: cli_test.py HOST_SIM PLUGIN NO_ENTRY_PLUGIN
+"""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HOST_SIM, PLUGIN, NO_ENTRY = (os.path.abspath(name) for name in sys.argv[1:4])
+DONE, FAILED, USAGE, SETUP = range(4)
+MAIL = "From: ann@one.test\nTo: bob@two.test\n\nhello\n"
+POLICY = """
+local mod = {}
+function mod:validate_data(msg, ac, vctx)
+  local ok = msys.runInPool("IO", function() print("in the pool") end)
+  return ok and msys.core.VALIDATE_CONT
+end
+msys.registerModule("policy", mod)
+"""
+
+
+class CliTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.write("a.eml", MAIL)
+        self.configure()
+
+    def write(self, name, text):
+        with open(os.path.join(self.folder, name), "w") as file:
+            file.write(text)
+
+    def configure(self, policy=POLICY, plugin=PLUGIN, more=""):
+        self.write("policy.lua", policy)
+        self.write("host.conf", 'Plugin "p" { Path = "%s" }\nShutdown_Timeout = 1\n'
+                   'Lua { Max_States = 1  Script "policy" { Source = "policy.lua" } }\n%s'
+                   % (plugin, more))
+
+    def start(self, *words):
+        return subprocess.Popen([HOST_SIM, *words], cwd=self.folder, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def run_host(self, *words):
+        """Status, output, errors."""
+        host = self.start(*words)
+        out, errors = host.communicate(timeout=100)
+        return host.returncode, out, errors
+
+    def replay(self, *words):
+        return self.run_host("--config", "host.conf", *words, "a.eml")
+
+    def expect_one_line(self, ran, status, pattern):
+        self.assertEqual(ran[0], status, ran)
+        self.assertEqual(ran[1], "")
+        self.assertRegex(ran[2], r"^[^\n]*" + pattern + r"[^\n]*\n$")
+
+    def test_check_config(self):
+        ran = self.run_host("--check-config", "--config", "host.conf")
+        self.assertEqual(ran[0], DONE, ran)
+        self.assertRegex(ran[1], r"^host.conf: OK \(plugin \d+\.\d+\.\d+, 0 thread pools "
+                         r"configured, 1 scripts\)\n$")
+        self.assertEqual(ran[2], "", "nothing has run")
+
+    def test_check_config_of_a_wrong_one(self):
+        def check():
+            return self.run_host("--check-config", "--config", "host.conf")
+        self.configure(more='ThreadPool "x" { Concurency = 2 }\n')
+        self.expect_one_line(check(), USAGE, "^host.conf:4: no such option 'Concurency'")
+        self.configure(more='ThreadPool "x" { Concurrency = 5000 }\n')
+        self.expect_one_line(check(), USAGE, "host.conf:4: Concurrency = 5000 is out of range")
+        self.configure(policy="this is no Lua")
+        self.expect_one_line(check(), SETUP, 'script "policy": policy.lua:1: syntax error')
+        os.remove(os.path.join(self.folder, "policy.lua"))
+        self.expect_one_line(check(), SETUP, 'script "policy": cannot read')
+        os.remove(os.path.join(self.folder, "host.conf"))
+        self.expect_one_line(check(), USAGE, "host.conf: cannot read the configuration")
+
+    def test_a_plugin_that_is_none(self):
+        for plugin, pattern in (("/nowhere/p.so", "/nowhere/p.so"),
+                                (os.path.join(self.folder, "a.eml"), "a.eml"),
+                                (NO_ENTRY, "msys_plugin_entry")):
+            self.configure(plugin=plugin)
+            self.expect_one_line(self.replay(), SETUP, pattern)
+
+    def test_wrong_command_lines(self):
+        for words, pattern in (((), "no configuration given"),
+                               (("--config",), "--config: needs a value"),
+                               (("--bogus",), "--bogus: no such option"),
+                               (("--sessions", "0"), "--sessions 0: a number from 1"),
+                               (("--sessions", "1e3"), "--sessions 1e3"),
+                               (("--concurrency", "-1"), "--concurrency -1"),
+                               (("--control", "socket"), "no command given")):
+            self.expect_one_line(self.run_host(*words), USAGE, pattern)
+
+    def test_help_and_version(self):
+        status, out, errors = self.run_host("--help")
+        self.assertEqual((status, errors), (DONE, ""))
+        for option in ("--config", "--check-config", "--sessions", "--concurrency", "--json",
+                       "--control", "--version", "--help"):
+            self.assertIn(option, out)
+        status, out, _ = self.run_host("--version")
+        self.assertEqual(status, DONE)
+        self.assertRegex(out, r"^host-sim \d+\.\d+\.\d+\n$")
+
+    def test_no_mail(self):
+        config = ("--config", "host.conf")
+        self.expect_one_line(self.run_host(*config), USAGE, "no mail given")
+        status, _, errors = self.run_host(*config, "nowhere")
+        self.assertEqual(status, USAGE)
+        self.assertIn("nowhere", errors)
+        self.assertIn("no message in the given paths\n", errors)
+
+    def test_sessions_and_json(self):
+        status, out, errors = self.replay("--sessions", "25", "--concurrency", "3", "--json",
+                                          "report.json")
+        self.assertEqual(status, DONE, errors)
+        self.assertEqual(errors.count("lua: in the pool\n"), 25)
+        self.assertRegex(out, r"^Sessions: 25 in ")
+        self.assertIn("sessions in flight: up to 3;", out)
+        self.assertIn("\nIO thread pool: concurrency 50\n    Total invocations: 25\n", out)
+        with open(os.path.join(self.folder, "report.json")) as file:
+            report = json.load(file)
+        self.assertEqual(report["sessions"]["accepted"], 25)
+        pools = {pool["name"]: pool for pool in report["pools"]}
+        self.assertEqual(pools["IO"]["invocations"], 25)
+        self.assertEqual(report["phases"]["data"]["count"], 25)
+
+    def test_json_on_standard_output(self):
+        status, out, _ = self.replay("--json", "-")
+        self.assertEqual(status, DONE)
+        self.assertEqual(json.loads(out)["sessions"]["accepted"], 1)
+
+    def test_a_report_that_cannot_be_written(self):
+        status, _, errors = self.replay("--json", "/nowhere/report.json")
+        self.assertEqual(status, FAILED)
+        self.assertIn('host-sim: cannot write "/nowhere/report.json"\n', errors)
+
+    def test_a_policy_that_fails(self):
+        self.configure("error('at load')")
+        status, _, errors = self.replay()
+        self.assertEqual(status, SETUP)
+        self.assertRegex(errors, r" error policy: .*policy.lua:1: at load\n")
+        self.assertTrue(errors.endswith("host-sim: the policy cannot be loaded\n"))
+        self.configure("msys.core.VALIDATE_CONT = 'x' " + POLICY)
+        status, _, errors = self.replay()
+        self.assertEqual(status, SETUP)
+        self.assertIn("msys.core.VALIDATE_CONT is not an integer but string", errors)
+        self.configure(POLICY.replace("return ok and", "return not ok and"))
+        status, out, errors = self.replay()
+        self.assertEqual(status, FAILED)
+        self.assertRegex(out, r"tempfailed +1  \(1 by an error of the policy\)\n")
+        self.assertIn("validate_data: returned a boolean;", errors)
+
+    def test_warnings_of_a_policy_are_logged(self):
+        self.configure("warn('@on') warn('careful') setmetatable({}, {__gc = function() "
+                       "error('in a finaliser') end}) collectgarbage()" + POLICY)
+        status, _, errors = self.replay()
+        self.assertEqual(status, DONE, errors)
+        self.assertIn(" warning lua: careful\n", errors)
+        self.assertIn("in a finaliser", errors)
+
+    def test_os_exit_in_a_closure(self):
+        self.configure(POLICY.replace('print("in the pool")', "os.exit(9, true)"))
+        self.assertEqual(self.replay()[0], 9)
+
+    def wait_for(self, host, text):
+        read = ""
+        while text not in read:
+            line = host.stderr.readline()
+            self.assertNotEqual(line, "", read)
+            read += line
+        return read
+
+    def test_a_closure_that_never_ends(self):
+        self.configure(POLICY.replace('print("in the pool")',
+                                      'print("in the pool") while true do end'))
+        host = self.start("--config", "host.conf", "a.eml")
+        self.wait_for(host, "in the pool")
+        host.send_signal(signal.SIGTERM)
+        out, errors = host.communicate(timeout=60)
+        self.assertEqual(host.returncode, FAILED, errors)
+        self.assertIn("SIGTERM: finishing the sessions in flight, for 1 s at most", errors)
+        self.assertRegex(errors, r"error stop: IO: policy.lua:4 of state lua/0 still runs, "
+                         r"for \d+\.\d+ s\n")
+        self.assertIn("Not everything drained before the deadline.", out)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        self.configure(POLICY.replace('print("in the pool")',
+                                      'print("in the pool") msys.sleep(3600)'),
+                       more="Shutdown_Timeout = 3600\n")
+        host = self.start("--config", "host.conf", "a.eml")
+        self.wait_for(host, "in the pool")
+        host.send_signal(signal.SIGINT)
+        self.wait_for(host, "SIGINT: finishing")
+        host.send_signal(signal.SIGTERM)
+        _, errors = host.communicate(timeout=60)
+        self.assertEqual(host.returncode, 128 + signal.SIGTERM)
+        self.assertIn("host-sim: second signal, exiting at once\n", errors)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
