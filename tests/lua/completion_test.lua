@@ -26,7 +26,7 @@ end
 
 test.case("g runs on the OS thread of f, right after it", function()
   for _, mode in ipairs { false, msys.core.ECTP_COMPLETE_CALLBACK, 0, 99, -6, "x",
-    {}, true, print, 6.5 } do
+    "6", {}, true, print, 6.5, 2^53 } do
     local seen = complete(function() end, mode)
     test.equal(seen.f, seen.thread)
     test.equal(seen.f, seen.marker, "_OSTLS")

@@ -37,7 +37,10 @@ JobMode CheckMode(lua_State* L) {
       return lua_toboolean(L, 3) ? JobMode::kAsync : JobMode::kSync;
     case LUA_TFUNCTION: {
       int is_integer = 0;
-      const lua_Integer mode = lua_tointegerx(L, 4, &is_integer);
+      // A string that looks like the number is another value.
+      const lua_Integer mode = lua_type(L, 4) == LUA_TNUMBER
+                                   ? lua_tointegerx(L, 4, &is_integer)
+                                   : 0;
       return is_integer != 0 && mode == kCompleteCallbackSched
                  ? JobMode::kCompletionSched
                  : JobMode::kCompletion;
