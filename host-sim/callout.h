@@ -10,6 +10,7 @@
 // Threads: everything on the home loop of the state.
 #pragma once
 
+#include <cstdint>
 #include <lua.hpp>
 
 #include "event_loop.h"
@@ -34,6 +35,7 @@ class Callout {
   Callout& operator=(const Callout&) = delete;
 
   bool running() const { return stage_ != Stage::kIdle; }
+  std::uint64_t trace_session() const { return trace_session_; }
 
  protected:
   // Aborts when the call is not over: the plugin still points at it.
@@ -52,6 +54,8 @@ class Callout {
   virtual void Finished() = 0;
 
   const CalloutTarget& target_;  // outlives *this
+  // The session whose call it is, in the trace; 0: none, or nobody traces.
+  std::uint64_t trace_session_ = 0;
 
  private:
   // The msys_task comes first in a struct that knows its owner.

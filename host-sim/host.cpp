@@ -38,7 +38,7 @@ std::uint64_t BusyJobs(const std::vector<msys_pool_stats>& pools) {
 }  // namespace
 
 Host::Host(const Options& options, const Config& config)
-    : options_(options), config_(config) {
+    : options_(options), config_(config), observation_(main_, options) {
   SetThreadIsMain();
   for (std::uint32_t i = 0; i < config.loops; ++i)
     loops_.push_back(std::make_unique<EventLoop>(i));
@@ -58,6 +58,7 @@ bool Host::LoadParts() {
 
 bool Host::OpenPlugin() {
   plugin_.emplace(loaded_->api, loops_, options_.run_inline);
+  plugin_->SetCollector(observation_.collector());
   std::string error;
   if (plugin_->Open(config_, &error) == MSYS_OK) return true;
   std::cerr << "host-sim: the plugin cannot be opened: " << error << '\n';
@@ -121,6 +122,11 @@ bool Host::PrepareMail() {
 
 int Host::Run() {
   if (!PrepareMail()) return kExitUsage;
+  std::string error;
+  if (!observation_.Open(&error)) {
+    std::cerr << "host-sim: " << error << '\n';
+    return kExitUsage;
+  }
   if (!LoadParts() || !OpenPlugin()) return kExitSetup;
   if (!OpenControl()) {
     std::string ignored;
@@ -143,6 +149,8 @@ int Host::Run() {
     const bool written = WriteReport();
     status = written ? ExitStatus() : kExitFailed;
   }
+  if (!observation_.Finish(ready ? &report_ : nullptr) && status == kExitDone)
+    status = kExitFailed;
   if (stuck_) {  // threads still run: nothing they use may be destroyed
     std::cout.flush();
     std::_Exit(status == kExitDone ? kExitFailed : status);
@@ -185,6 +193,7 @@ bool Host::RunSessions() {
     boost::asio::post(main_, [this] { sessions_over_ = true; });
   };
   const auto begin = Clock::now();
+  observation_.Begin(*plugin_, counts_);
   if (serving()) {
     listener_.emplace(*states_, loops_, *config_.listener, counts_, over);
     std::string error;

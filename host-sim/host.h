@@ -33,6 +33,7 @@
 #include "lua_states.h"
 #include "mail_source.h"
 #include "metrics_server.h"
+#include "observation.h"
 #include "options.h"
 #include "plugin.h"
 #include "plugin_loader.h"
@@ -96,6 +97,7 @@ class Host {
   boost::asio::steady_timer shutdown_timer_{main_};
   boost::asio::steady_timer progress_timer_{main_};
 
+  Observation observation_;
   std::optional<LoadedPlugin> loaded_;
   std::optional<Policy> policy_;
   EventLoops loops_;

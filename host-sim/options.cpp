@@ -13,6 +13,8 @@ enum Key {
   kSessions = 256,
   kConcurrency,
   kJson,
+  kTrace,
+  kReport,
   kInline,
   kCompare,
   kCheck,
@@ -26,6 +28,8 @@ constexpr option kLong[] = {
     {"sessions", required_argument, nullptr, kSessions},
     {"concurrency", required_argument, nullptr, kConcurrency},
     {"json", required_argument, nullptr, kJson},
+    {"trace", required_argument, nullptr, kTrace},
+    {"report", required_argument, nullptr, kReport},
     {"inline", no_argument, nullptr, kInline},
     {"compare", no_argument, nullptr, kCompare},
     {"check-config", no_argument, nullptr, kCheck},
@@ -54,6 +58,8 @@ bool CheckCompare(const Options& options, std::string* error) {
   if (!options.compare) return true;
   if (options.run_inline)
     *error = "--compare and --inline: --compare runs both, leave out --inline";
+  else if (!options.trace.empty() || !options.report.empty())
+    *error = "--compare runs twice: --trace and --report are for one run";
   else if (options.action == Options::Action::kCheckConfig)
     *error = "--compare and --check-config: the latter runs nothing";
   else if (options.paths.empty())
@@ -71,6 +77,12 @@ bool Take(int key, Options* options, std::string* error) {
       return true;
     case kJson:
       options->json = optarg;
+      return true;
+    case kTrace:
+      options->trace = optarg;
+      return true;
+    case kReport:
+      options->report = optarg;
       return true;
     case kInline:
       options->run_inline = true;
@@ -164,6 +176,10 @@ const char* UsageText() {
          "and report\n"
          "                        both side by side\n"
          "      --json FILE       write the report as JSON too; - is stdout\n"
+         "      --report FILE     write it as a page for a browser too, with "
+         "charts\n"
+         "      --trace FILE      write a time line for Perfetto or "
+         "chrome://tracing\n"
          "      --control SOCKET  send a console command to a running host-sim;\n"
          "                        help lists them; exit status 0 or 1\n"
          "      --version         the version\n"
@@ -173,7 +189,8 @@ const char* UsageText() {
          "  0  every session ended, none by an error, and everything drained\n"
          "  1  a session was tempfailed by an error, cancelled or lost, the "
          "rest\n"
-         "     did not drain in time, or a report could not be written\n"
+         "     did not drain in time, or a report or trace could not be "
+         "written\n"
          "  2  wrong command line or configuration, or no mail to replay\n"
          "  3  the plugin or a policy could not be loaded\n"
          "  128 + signal number: a second signal ended it at once\n";

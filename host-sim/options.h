@@ -21,6 +21,8 @@ struct Options {
   std::uint64_t sessions = 0;      // 0: each message once
   std::uint32_t concurrency = 50;  // sessions in flight
   std::string json;                // "": none; "-": standard output
+  std::string trace;               // "": none
+  std::string report;              // "": none
   bool run_inline = false;         // every closure on the event loop
   bool compare = false;            // with pools, then inline
   bool report_text = true;         // --compare has a table instead

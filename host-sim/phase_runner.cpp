@@ -5,6 +5,7 @@
 #include "bindings.h"
 #include "log.h"
 #include "plugin_loader.h"
+#include "trace_collector.h"
 
 namespace hostsim {
 
@@ -14,6 +15,10 @@ PhaseRunner::PhaseRunner(LuaState& state, Ref<Connection> connection,
       state_(state),
       connection_(std::move(connection)),
       client_(client) {
+  if (TraceCollector* trace = target_.plugin->collector()) {
+    trace_session_ = TraceCollector::NextSession();
+    trace->SessionBegins(trace_session_);
+  }
   const msys_status status = target_.plugin->SessionOpen(
       target_.loop->index(), target_.state, &session_);
   if (status != MSYS_OK) {
@@ -30,6 +35,8 @@ PhaseRunner::PhaseRunner(LuaState& state, Ref<Connection> connection,
 
 PhaseRunner::~PhaseRunner() {
   if (session_) target_.plugin->SessionClose(target_.loop->index(), session_);
+  if (trace_session_ != 0)
+    target_.plugin->collector()->SessionEnds(trace_session_);
 }
 
 void PhaseRunner::SetContent(std::shared_ptr<const std::string> bytes) {

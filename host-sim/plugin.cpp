@@ -1,7 +1,9 @@
 #include "plugin.h"
 
+#include "callout.h"
 #include "log.h"
 #include "plugin_loader.h"
+#include "trace_collector.h"
 
 namespace hostsim {
 namespace {
@@ -65,8 +67,18 @@ void Plugin::OnLog(void*, std::int32_t level, const char* component,
   Log(level, component, text);
 }
 
+void Plugin::OnTrace(void* ctx, const msys_trace_event* event) {
+  const auto* callout = static_cast<const Callout*>(event->callout_ctx);
+  static_cast<Plugin*>(ctx)->collector_->Take(
+      *event, callout ? callout->trace_session() : 0);
+}
+
 msys_status Plugin::Open(const Config& config, std::string* error) {
   CheckMain("open");
+  if (collector_ && api_->abi_minor < 1) {
+    *error = "it is too old for --trace and --report";
+    return MSYS_E_ABI;
+  }
   msys_host host{};
   host.struct_size = sizeof host;
   host.abi_major = MSYS_ABI_MAJOR;
@@ -75,6 +87,7 @@ msys_status Plugin::Open(const Config& config, std::string* error) {
   host.post = OnPost;
   host.on_loop = OnLoop;
   host.log = OnLog;
+  if (collector_) host.trace = OnTrace;
   PluginConfig converted;
   Convert(config, run_inline_, &converted);
   msys_error failure = NoError();

@@ -15,6 +15,8 @@
 
 namespace hostsim {
 
+class TraceCollector;
+
 using EventLoops = std::vector<std::unique_ptr<EventLoop>>;
 
 class Plugin {
@@ -23,6 +25,10 @@ class Plugin {
   // `run_inline`: closures run on their home loops, since every pool has the
   // concurrency 0, whatever the configurations to come say.
   Plugin(const msys_api* api, const EventLoops& loops, bool run_inline = false);
+
+  // Gets the trace events; borrowed.  Before Open().
+  void SetCollector(TraceCollector* collector) { collector_ = collector; }
+  TraceCollector* collector() const { return collector_; }  // null: none
 
   // [main] *error says why not.
   msys_status Open(const Config& config, std::string* error);
@@ -65,9 +71,11 @@ class Plugin {
   static int OnLoop(void* ctx, std::uint32_t loop);
   static void OnLog(void* ctx, std::int32_t level, const char* component,
                     const char* text);
+  static void OnTrace(void* ctx, const msys_trace_event* event);
 
   const msys_api* const api_;
   const EventLoops& loops_;
+  TraceCollector* collector_ = nullptr;
   const bool run_inline_;
   msys_plugin* plugin_ = nullptr;  // between Open() and Close()
 };

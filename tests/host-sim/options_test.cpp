@@ -53,6 +53,16 @@ TEST(OptionsTest, CompareRunsMailBothWays) {
             "--compare and --check-config: the latter runs nothing");
 }
 
+TEST(OptionsTest, FilesOfOneRun) {
+  const Parsed p = Parse({"-c", "a", "--trace", "t", "--report", "r", "x"});
+  ASSERT_TRUE(p.good) << p.error;
+  EXPECT_EQ(p.options.trace, "t");
+  EXPECT_EQ(p.options.report, "r");
+  for (const char* option : {"--trace", "--report"})
+    EXPECT_EQ(Parse({"-c", "a", "--compare", option, "f", "x"}).error,
+              "--compare runs twice: --trace and --report are for one run");
+}
+
 TEST(OptionsTest, InlineIsAsked) {
   EXPECT_TRUE(Parse({"-c", "a", "--inline", "x"}).options.run_inline);
 }
