@@ -184,20 +184,10 @@ bool PoolSet::Configure(const msys_config* config, std::string& error) {
     pools_[index++].store(pool.release(), std::memory_order_relaxed);
   }
   size_.store(index, std::memory_order_release);
-  // More threads are allowed before they are asked for, fewer after.
-  std::size_t most = ThreadsWanted();
-  for (auto& [pool, change] : updates) {
-    const std::uint32_t now = pool->concurrency();
-    most += std::max(now, change.concurrency.value_or(now)) - now;
-  }
-  if (claimed_) Allow(most);
   for (auto& [pool, change] : updates) {
     if (change.concurrency) pool->SetConcurrency(*change.concurrency);
   }
-  if (claimed_) {
-    Allow(ThreadsWanted());
-    WarnIfFewer();
-  }
+  if (claimed_) WarnIfFewer();
   return true;
 }
 
@@ -218,36 +208,42 @@ void PoolSet::ClaimThreads() {
         tbb::global_control::thread_stack_size, stack_kib_ * 1024);
     ThreadSupply::OfProcess().RaiseStackSize(stack_kib_);
   }
-  PrepareTbb();
-  Allow(ThreadsWanted());
+  AllowThreads();
   claimed_ = true;
   WarnIfFewer();
 }
 
 // At its first use TBB decides how many threads it can ever have: 256, or what is
-// allowed at that moment.  Pools may grow beyond that later.  It forgets when
-// nothing of it is left; so an arena stays.
-void PoolSet::PrepareTbb() {
+// allowed at that moment; it forgets when nothing of it is left, so an arena stays.
+// Pools may grow later, and shrink while their workers still have their threads, so
+// what is allowed is plenty and never changed: how many there are is the pools'
+// business, each worker's place is an arena of its own.
+void PoolSet::AllowThreads() {
   using tbb::global_control;
-  others_ = global_control::active_value(global_control::max_allowed_parallelism);
-  constexpr std::size_t kRoomFor = 2048;  // 128 bytes each
-  const global_control room(global_control::max_allowed_parallelism,
-                            std::max(ThreadsWanted(), kRoomFor));
-  first_arena_.emplace(1, 0);
-  first_arena_->initialize();
-}
-
-void PoolSet::Allow(std::size_t threads) {
-  threads = std::max(threads, others_);
-  if (threads == allowed_) return;
-  // The old one goes when the new one is there: in between the smaller counts,
-  // and not TBB's default, which may be less than either.
-  parallelism_ = std::make_unique<tbb::global_control>(
-      tbb::global_control::max_allowed_parallelism, threads);
-  allowed_ = threads;
+  constexpr std::size_t kPlenty = 2048;  // 128 bytes each
+  ThreadSupply& supply = ThreadSupply::OfProcess();
+  if (!supply.tbb_works()) return;
+  try {
+    if (parallelism_ == nullptr) {
+      parallelism_ = std::make_unique<global_control>(
+          global_control::max_allowed_parallelism, std::max(ThreadsWanted(), kPlenty));
+    }
+    if (!first_arena_) first_arena_.emplace(1, 0);
+    first_arena_->initialize();
+  } catch (const std::exception& e) {
+    // It has been left with a lock taken: whoever asks it again waits for ever.
+    static_cast<void>(parallelism_.release());
+    if (supply.TbbFailed()) {
+      host_.Log(MSYS_LOG_WARNING, "pool",
+                "oneTBB cannot be used: %s; the plugin starts the threads that it "
+                "needs itself",
+                e.what());
+    }
+  }
 }
 
 void PoolSet::WarnIfFewer() {
+  if (!ThreadSupply::OfProcess().tbb_works()) return;
   const std::size_t active = tbb::global_control::active_value(
       tbb::global_control::max_allowed_parallelism);
   if (active >= ThreadsWanted()) return;

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "pool.h"
+#include "thread_supply.h"
 #include "worker_thread.h"
 
 namespace msys {
@@ -16,6 +17,8 @@ WorkerSlot::WorkerSlot(Pool& pool, int number)
       number_(number),
       namer_(arena_, *this) {
   std::snprintf(name_, sizeof name_, "%.10s/%d", pool.name().c_str(), number);
+  // A oneTBB that has failed is not asked for anything.
+  if (!ThreadSupply::OfProcess().tbb_works()) return;
   arena_.initialize();
   namer_.observe(true);
 }
