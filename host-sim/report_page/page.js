@@ -252,6 +252,10 @@
     figure("td", base + ".count", integer, labelled("count")),
     ...["p50", "p99", "max"].map((name) =>
       figure("td", `${base}.${name}_ns`, duration, labelled(name)))];
+  // What would turn the text around it about, or is not to be seen at all.
+  const visible = (name) => name.replace(
+    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
   // A long name may break after these.
   const breakable = (name) => name.split(/(?<=[_/])/).flatMap(
     (piece, i) => i === 0 ? [piece] : [el("wbr"), piece]);
@@ -278,7 +282,7 @@
     document.title = what + " \u2013 host-sim report";
     const began = new Date(data.began);
     byId("facts").append(
-      el("code", {}, el("bdi", {}, data.config)), " \u00b7 ",
+      el("code", {}, el("bdi", {}, visible(data.config))), " \u00b7 ",
       el("time", { datetime: data.began },
         began.toISOString().slice(0, 19).replace("T", " ") + " UTC"),
       " \u00b7 ", plural(report.loops.length, "event loop", "event loops"), ", ",
@@ -366,7 +370,7 @@
         `Sessions that ended, over ${elapsed(report.seconds)}; at most ` +
         `${short(peak)} per second.`, [],
         overTime(rate.edges, [{ kind: "area", color: "blue",
-          values: rate.values }], "per second", 0, 246)),
+          values: rate.values }], "per second", 0, 268)),
         el("p", { class: "caption" }, "Over the whole run ", figure("span",
           "sessions_per_second", (n) => n.toFixed(1), { class: null }),
           " per second."));
@@ -583,7 +587,7 @@
       share.style.width = (total > 0 ? 100 * row.total_ns / total : 0) + "%";
       return el("tr", { role: "row" },
         rowHead(el("bdi", { class: "code" },
-          breakable(row.closure || "(unknown)")),
+          breakable(visible(row.closure) || "(unknown)")),
           el("span", { class: "tag" }, row.pool || (row.closure === "(others)"
             ? "all pools" : "another loop")),
           el("div", { class: "share", "aria-hidden": "true" }, share)),
