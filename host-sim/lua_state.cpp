@@ -13,10 +13,6 @@ int l_open_bindings(lua_State* L) {
   return 0;
 }
 
-void OnWarning(void*, const char* text, int) {
-  Log(MSYS_LOG_WARNING, "lua", text);
-}
-
 lua_Integer CoreConstant(lua_State* L, const char* name) {
   lua_getglobal(L, "msys");
   lua_getfield(L, -1, "core");
@@ -117,7 +113,7 @@ bool LuaState::Attach() {
     Log(MSYS_LOG_ERROR, "lua", "no memory for a Lua state");
     return false;
   }
-  lua_setwarnf(L_, OnWarning, nullptr);
+  warnings_.Install(L_);
   lua_pushcfunction(L_, l_open_bindings);
   lua_pushlightuserdata(L_, const_cast<char*>(policy_.package_dir.c_str()));
   lua_pushlightuserdata(L_, const_cast<msys_api*>(plugin_.api()));

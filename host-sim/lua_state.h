@@ -13,6 +13,7 @@
 
 #include "callout.h"
 #include "event_loop.h"
+#include "lua_warnings.h"
 #include "plugin.h"
 #include "policy.h"
 #include "thread_check.h"
@@ -65,6 +66,7 @@ class LuaState {
   TurnMark turn_;
   std::atomic<Life> life_{Life::kNew};  // relaxed: written on the loop
   CalloutTarget target_;
+  LuaWarnings warnings_;
   lua_State* L_ = nullptr;
   std::unique_ptr<Opener> opener_;
   std::vector<std::function<void(bool)>> waiting_;
