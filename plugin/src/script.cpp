@@ -12,6 +12,32 @@ namespace {
 // Index 1 of a C function that is suspended by us.  A script cannot get hold of
 // it: what a suspended coroutine has on its stack is not handed to anybody.
 const char kMark = 0;
+// The same when the coroutine is about to be closed.
+const char kClosing = 0;
+
+int YieldAgain(lua_State* L) { return lua_yield(L, 0); }
+int NeverGoesOn(lua_State*, int, lua_KContext) { return 0; }
+
+// How every suspended function goes on.
+int GoOn(lua_State* L, int status, lua_KContext k) {
+  if (lua_touserdata(L, 1) == &kClosing) {
+    lua_pushcfunction(L, &YieldAgain);
+    return lua_pcallk(L, 0, 0, 0, 0, &NeverGoesOn);
+  }
+  return reinterpret_cast<lua_KFunction>(k)(L, status, 0);
+}
+
+// Lua 5.4.4 closes a coroutine with the message handler of the xpcall in which it
+// is suspended, but by its place on the stack, where anything may be by then: an
+// error of a closing method would call that.  So the coroutine suspends itself
+// once more, in a pcall, which has none.
+void ForgetMessageHandler(lua_State* co) {
+  lua_settop(co, 1);  // there is room for one more
+  lua_pushlightuserdata(co, const_cast<char*>(&kClosing));
+  lua_replace(co, 1);
+  int results = 0;
+  lua_resume(co, nullptr, 0, &results);
+}
 
 void* TraceKey(Script& script) { return &script.kind; }
 
@@ -175,6 +201,12 @@ void CloseScript(Slice& slice, Script& script) {
   slice.frame = nullptr;
   script.wait = nullptr;
   for (int i = depth; i-- > 0;) {
+    if (IsSuspended(chain[i])) ForgetMessageHandler(chain[i]);
+    // Memory was missing for that, the script has caught it, and waits again.
+    if (script.wait != nullptr) {
+      script.wait->Abandon();
+      script.wait = nullptr;
+    }
     CloseRequest request{chain[i], LUA_OK};
     const bool pending = lua_status(chain[i]) != LUA_OK;
     script.state.Protected(&CloseProtected, &request);
@@ -259,6 +291,10 @@ bool IsSuspended(lua_State* co) {
          lua_touserdata(co, 1) == &kMark;
 }
 
+int YieldMarked(lua_State* L, lua_KFunction k) {
+  return lua_yieldk(L, 0, reinterpret_cast<lua_KContext>(k), &GoOn);
+}
+
 int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
   Script& script = *slice.script;
   wait.script = &script;
@@ -272,7 +308,7 @@ int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
     return k(L, LUA_YIELD, 0);
   }
   CountSuspended(script, 1);
-  return lua_yieldk(L, 0, 0, k);
+  return YieldMarked(L, k);
 }
 
 void WakeScript(Script& script) {

@@ -153,6 +153,9 @@ bool Needs(const Script* first, const Script& script);
 // Marks the frame of the running C function as suspended: index 1 becomes a
 // mark, what was there is lost.
 void MarkSuspended(lua_State* L);
+// After it, the last thing that such a function does: `return YieldMarked(...)`.
+// k is how it goes on; its context is not for it.
+int YieldMarked(lua_State* L, lua_KFunction k);
 // Whether co is suspended by a call of ours, not by coroutine.yield.
 bool IsSuspended(lua_State* co);
 

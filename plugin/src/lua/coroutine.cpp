@@ -97,7 +97,7 @@ int SuspendWith(lua_State* L, lua_State* co, lua_KFunction k) {
   lua_pushthread(co);
   if (co != L) lua_xmove(co, L, 1);
   MarkSuspended(L);
-  return lua_yieldk(L, 0, 0, k);
+  return YieldMarked(L, k);
 }
 
 int FinishResume(lua_State* L, int results) {
