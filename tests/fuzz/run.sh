@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds the fuzz targets with clang and runs each for some seconds, with what is
-# in corpus/<target>/ to begin with.  Ends with one line for each target.
+# in corpus/<target>/ to begin with, on a Lua that checks itself and what calls it
+# (tests/lua-checked).  Ends with one line for each target.
 #
 #   tests/fuzz/run.sh [SECONDS [BUILD_FOLDER [TARGET...]]]   default: 60 build-fuzz all
 #
@@ -11,14 +12,21 @@ set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 seconds=${1:-60}
 build=${2:-$root/build-fuzz}
-[ $# -lt 2 ] && shift $# || shift 2
+shift $(($# < 2 ? $# : 2))
 
 options=(-DMSYS_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
   -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++)
 if command -v ccache >/dev/null; then
   options+=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 fi
-cmake -S "$root" -B "$build" -G Ninja "${options[@]}" ${MSYS_FUZZ_CMAKE:-} || exit 1
+read -ra more <<<"${MSYS_FUZZ_CMAKE:-}"
+lua=$build/lua
+if [ ! -e "$lua/lib/liblua5.4-checked.so" ]; then
+  CC=clang "$root/tests/lua-checked/build.sh" address "$lua" || exit 1
+fi
+export PKG_CONFIG_PATH=$lua/lib/pkgconfig
+cmake -S "$root" -B "$build" -G Ninja "${options[@]}" -DMSYS_LUA=lua5.4-checked \
+  "${more[@]}" || exit 1
 cmake --build "$build" --target fuzz_targets || exit 1
 
 if [ $# -eq 0 ]; then
@@ -33,7 +41,9 @@ for name in "$@"; do
   seeds=$root/tests/fuzz/corpus/$name
   mkdir -p "$found" "$seeds"
   log=$build/$name.log
-  ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+  ASAN_OPTIONS=detect_leaks=1:intercept_tls_get_addr=0 \
+    LSAN_OPTIONS=print_suppressions=0:suppressions=$root/tests/support/lsan.supp \
+    UBSAN_OPTIONS=print_stacktrace=1 \
     "$build/tests/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=30 \
     -rss_limit_mb=4096 -max_len=1024 -print_final_stats=1 \
     -artifact_prefix="$build/failed/$name-" "$found" "$seeds" >"$log" 2>&1
