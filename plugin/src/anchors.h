@@ -36,6 +36,10 @@ class Anchors {
   void Push(lua_State* to, Slot slot) const;
   // [-0, +0, -] Lets the value go and sets the slot to kNone.
   void Drop(Slot& slot);
+  // How many values are kept.
+  std::size_t kept() const {
+    return static_cast<std::size_t>(chunks_) * kChunk - free_.size();
+  }
 
  private:
   static constexpr int kChunk = 128;

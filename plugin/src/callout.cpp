@@ -18,11 +18,12 @@ struct Finish {
   const char* name;
   msys_status status;
   int count;
+  bool called = false;
 };
 
 // finish, values...
 int FinishMain(lua_State* L) {
-  const auto* request = static_cast<Finish*>(lua_touserdata(L, 1));
+  auto* request = static_cast<Finish*>(lua_touserdata(L, 1));
   lua_remove(L, 1);
   if (request->status == MSYS_E_LUA) {
     lua_settop(L, 2);  // error value, traceback
@@ -31,6 +32,7 @@ int FinishMain(lua_State* L) {
       lua_replace(L, 2);
     }
   }
+  request->called = true;
   request->finish(request->ctx, L, request->status, lua_gettop(L));
   return 0;
 }
@@ -43,7 +45,8 @@ void LogFinishError(State& state, const Finish& request, lua_State* L) {
                                      : "an error value that is not a string");
 }
 
-// Calls finish() with the values on top of L, above nothing else.
+// Calls finish() with the values on top of L, above nothing else; or not at all, if
+// memory is missing.
 void CallFinish(State& state, Finish& request, lua_State* L) {
   const int count = lua_gettop(L);
   if (!lua_checkstack(L, 3)) {
@@ -54,7 +57,9 @@ void CallFinish(State& state, Finish& request, lua_State* L) {
   lua_pushcfunction(L, &FinishMain);
   lua_pushlightuserdata(L, &request);
   lua_rotate(L, 1, 2);
-  if (lua_pcall(L, count + 1, 0, 0) != LUA_OK) LogFinishError(state, request, L);
+  if (lua_pcall(L, count + 1, 0, 0) == LUA_OK) return;
+  if (request.called) LogFinishError(state, request, L);
+  lua_settop(L, 0);
 }
 
 }  // namespace
@@ -152,10 +157,12 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status,
     slice.now = NowNs();
     Flush(slice, script.outbox);
     coroutines.Return(script.co, !script.exposed);
-  } else {
-    // No memory for a coroutine: on the spare one, which is empty.
+  }
+  if (!request.called) {
+    // No memory for a coroutine, or for a call on it: on the spare one, which is
+    // empty and has all that a call takes.
+    if (request.status != MSYS_E_CANCELLED) request.status = MSYS_E_NOMEM;
     CallFinish(*this, request, aux);
-    lua_settop(aux, 0);
   }
   script.callout = nullptr;  // the host's again, and perhaps gone
   if (script.held != nullptr) ReleaseHeld(script);

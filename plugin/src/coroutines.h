@@ -26,6 +26,7 @@ class Coroutines {
   Coroutine Take(lua_State* aux);
   // [-0, +0, -] Gives one back that has ended without an error.
   void Return(Coroutine coroutine, bool reuse);
+  std::size_t spares() const { return spares_.size(); }
 
  private:
   static constexpr std::size_t kSpares = 1024;

@@ -22,6 +22,8 @@ void Provide(lua_State* L, const char* name) {
   lua_pop(L, 1);
 }
 
+int Nothing(lua_State*) { return 0; }
+
 }  // namespace
 
 const void* StateRefKey() { return &kStateRef; }
@@ -163,6 +165,9 @@ int OpenBinding(lua_State* L) {
   state->aux = lua_newthread(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &kAux);
   if (!lua_checkstack(state->aux, 16)) return luaL_error(L, "not enough memory");
+  // Lua keeps the record of a first call, so that none is made when memory is out.
+  lua_pushcfunction(state->aux, &Nothing);
+  lua_call(state->aux, 0, 0);
   state->OpenLua(L);
 
   lua_settop(L, 1);
