@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <new>
 #include <system_error>
 
 #include "clock.h"
@@ -39,6 +40,8 @@ bool Timer::Start(char* error) {
     started_ = true;
   } catch (const std::system_error& e) {
     std::snprintf(error, kErrorSize, "%s", e.code().message().c_str());
+  } catch (const std::bad_alloc&) {
+    std::snprintf(error, kErrorSize, "not enough memory");
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return started_;

@@ -2,8 +2,10 @@
 // form of the call gets by.  The machinery of the test, which runs on the same
 // threads, is not affected: it marks itself.
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <new>
 #include <string>
@@ -72,12 +74,12 @@ class CxxMemoryTest : public testing::Test {
  protected:
   CxxMemoryTest() {
     shield_.inner = host_.Abi();
-    msys_host abi = shield_.inner;
-    abi.ctx = &shield_;
-    abi.post = &Shield::Post;
-    abi.on_loop = &Shield::OnLoop;
-    abi.log = &Shield::Log;
-    EXPECT_EQ(api_.open(&abi, nullptr, &plugin_, nullptr), MSYS_OK);
+    abi_ = shield_.inner;
+    abi_.ctx = &shield_;
+    abi_.post = &Shield::Post;
+    abi_.on_loop = &Shield::OnLoop;
+    abi_.log = &Shield::Log;
+    EXPECT_EQ(api_.open(&abi_, nullptr, &plugin_, nullptr), MSYS_OK);
   }
 
   std::string Run(const char* source) {
@@ -96,6 +98,7 @@ class CxxMemoryTest : public testing::Test {
   FakeHost host_;
   const msys_api& api_ = *msys_plugin_entry(MSYS_ABI_MAJOR);
   Shield shield_{};
+  msys_host abi_{};
   msys_plugin* plugin_ = nullptr;
   msys_state* state_ = nullptr;
 };
@@ -163,6 +166,47 @@ TEST_F(CxxMemoryTest, EveryFailureIsAStatusOrAnErrorAndTheNextCallWorks) {
   gone.get_future().wait();
   host_.On(0, [&] { lua_close(L); });
   EXPECT_EQ(api_.stop(plugin_, 1000, nullptr), MSYS_OK);
+  EXPECT_EQ(api_.close(plugin_), MSYS_OK);
+}
+
+// The first script that sleeps starts the timer's thread.
+TEST_F(CxxMemoryTest, ASleepWithoutMemoryForTheTimerIsAnErrorAndTheNextOneWorks) {
+  constexpr const char* kSleep = "return select('#', pcall(msys.sleep, 0))";
+  bool refused = false;
+  bool failed = true;
+  for (long n = 0; failed; ++n) {
+    ASSERT_LT(n, 2000);
+    lua_State* L = nullptr;
+    msys_plugin* plugin = nullptr;
+    ASSERT_EQ(api_.open(&abi_, nullptr, &plugin, nullptr), MSYS_OK);
+    host_.On(0, [&] {
+      L = luaL_newstate();
+      luaL_openlibs(L);
+      ASSERT_EQ(api_.attach(plugin, L, 0, "sleep", &state_, nullptr), MSYS_OK);
+    });
+    Arm(n);
+    const Exempt waiting;
+    const std::string result = Run(kSleep);
+    failed = Disarm();
+    refused = refused || result == "0 2";  // false and why
+    sigset_t blocked;
+    host_.On(0, [&] { pthread_sigmask(SIG_BLOCK, nullptr, &blocked); });
+    EXPECT_FALSE(sigismember(&blocked, SIGTERM)) << "on the loop, from now on: " << n;
+    EXPECT_EQ(Run(kSleep), "0 1") << n;
+
+    std::promise<void> gone;
+    host_.On(0, [&] {
+      api_.detach(
+          state_, [](void* p) { static_cast<std::promise<void>*>(p)->set_value(); },
+          &gone);
+    });
+    gone.get_future().wait();
+    host_.On(0, [&] { lua_close(L); });
+    EXPECT_EQ(api_.stop(plugin, 1000, nullptr), MSYS_OK);
+    EXPECT_EQ(api_.close(plugin), MSYS_OK);
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_EQ(api_.stop(plugin_, 0, nullptr), MSYS_OK);
   EXPECT_EQ(api_.close(plugin_), MSYS_OK);
 }
 
