@@ -143,8 +143,8 @@ bool Pool::Send(Place place) {
       }
       if (supply.TbbFailed()) {
         host_.Log(MSYS_LOG_WARNING, "pool",
-                  "%s: oneTBB cannot start a thread: %s; from now on the plugin "
-                  "starts the threads that it needs itself",
+                  "%s: oneTBB has failed: %s; from now on the plugin starts the "
+                  "threads that it needs itself",
                   name_.c_str(), e.what());
       }
       if (lane == nullptr) return true;  // somebody has come for it nevertheless

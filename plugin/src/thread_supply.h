@@ -4,9 +4,10 @@
 // and private_server.cpp).  It goes on counting that thread as awake, so that from
 // then on it wakes one too few, and says nothing; what another thread asked for at
 // the same moment may be lost, too; and whoever has to do with that arena again, to
-// enqueue or to leave it, waits for ever.  So after the first refusal oneTBB is not
-// asked again for as long as the process lives.  The threads that it has lent stay
-// here when they have done their work, and further ones are started here, where a
+// enqueue or to leave it, waits for ever.  So do all who use it again when memory
+// was missing at its first use.  So after the first exception oneTBB is not asked
+// again for as long as the process lives.  The threads that it has lent stay here
+// when they have done their work, and further ones are started here, where a
 // refusal costs nothing and the next try may succeed.  What would change our mind:
 // a oneTBB that takes back what it has counted.
 //
