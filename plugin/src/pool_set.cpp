@@ -184,16 +184,32 @@ bool PoolSet::Configure(const msys_config* config, std::string& error) {
     pools_[index++].store(pool.release(), std::memory_order_relaxed);
   }
   size_.store(index, std::memory_order_release);
+  // More threads are allowed before they are asked for, fewer after.
+  std::size_t most = ThreadsWanted();
+  for (auto& [pool, change] : updates) {
+    const std::uint32_t now = pool->concurrency();
+    most += std::max(now, change.concurrency.value_or(now)) - now;
+  }
+  const auto allow = [this](std::size_t threads) REQUIRES(mu_) {
+    WithTbb([this, threads]() REQUIRES(mu_) { Allow(threads); });
+  };
+  if (claimed_) allow(most);
   for (auto& [pool, change] : updates) {
     if (change.concurrency) pool->SetConcurrency(*change.concurrency);
   }
-  if (claimed_) WarnIfFewer();
+  if (claimed_) {
+    allow(ThreadsWanted());
+    WarnIfFewer();
+  }
   return true;
 }
 
 std::size_t PoolSet::ThreadsWanted() const {
   std::size_t threads = 1;
-  for (std::size_t i = 0; i < size(); ++i) threads += at(i).concurrency();
+  // Workers above a limit that was lowered have their threads until they leave.
+  for (std::size_t i = 0; i < size(); ++i) {
+    threads += std::max(at(i).concurrency(), at(i).active());
+  }
   return threads;
 }
 
@@ -208,38 +224,63 @@ void PoolSet::ClaimThreads() {
         tbb::global_control::thread_stack_size, stack_kib_ * 1024);
     ThreadSupply::OfProcess().RaiseStackSize(stack_kib_);
   }
-  AllowThreads();
+  if (!WithTbb([this]() REQUIRES(mu_) {
+        PrepareTbb();
+        Allow(ThreadsWanted());
+      })) {
+    throw std::bad_alloc();
+  }
   claimed_ = true;
   WarnIfFewer();
 }
 
-// At its first use TBB decides how many threads it can ever have: 256, or what is
-// allowed at that moment; it forgets when nothing of it is left, so an arena stays.
-// Pools may grow later, and shrink while their workers still have their threads, so
-// what is allowed is plenty and never changed: how many there are is the pools'
-// business, each worker's place is an arena of its own.
-void PoolSet::AllowThreads() {
-  using tbb::global_control;
-  constexpr std::size_t kPlenty = 2048;  // 128 bytes each
+// False: it has thrown, for want of memory, and may have left a lock taken for good:
+// whoever asks it again waits for ever.  The plugin's own threads do from now on.
+template <typename Ask>
+bool PoolSet::WithTbb(Ask ask) {
   ThreadSupply& supply = ThreadSupply::OfProcess();
-  if (!supply.tbb_works()) return;
+  if (!supply.tbb_works()) return true;
   try {
-    if (parallelism_ == nullptr) {
-      parallelism_ = std::make_unique<global_control>(
-          global_control::max_allowed_parallelism, std::max(ThreadsWanted(), kPlenty));
-    }
-    if (!first_arena_) first_arena_.emplace(1, 0);
-    first_arena_->initialize();
+    ask();
+    return true;
   } catch (const std::exception& e) {
-    // It has been left with a lock taken: whoever asks it again waits for ever.
     static_cast<void>(parallelism_.release());
     if (supply.TbbFailed()) {
       host_.Log(MSYS_LOG_WARNING, "pool",
-                "oneTBB cannot be used: %s; the plugin starts the threads that it "
-                "needs itself",
+                "oneTBB has failed: %s; from now on the plugin starts the threads "
+                "that it needs itself",
                 e.what());
     }
+    return false;
   }
+}
+
+// At its first use TBB decides how many threads it can ever have: 256, or what is
+// allowed at that moment.  Pools may grow beyond that later.  It forgets when
+// nothing of it is left; so an arena stays.
+void PoolSet::PrepareTbb() {
+  using tbb::global_control;
+  others_ = global_control::active_value(global_control::max_allowed_parallelism);
+  constexpr std::size_t kRoomFor = 2048;  // 128 bytes each
+  auto room = std::make_unique<global_control>(
+      global_control::max_allowed_parallelism, std::max(ThreadsWanted(), kRoomFor));
+  first_arena_.emplace(1, 0);
+  try {
+    first_arena_->initialize();
+  } catch (...) {
+    static_cast<void>(room.release());  // its end would ask TBB, see WithTbb()
+    throw;
+  }
+}
+
+void PoolSet::Allow(std::size_t threads) {
+  threads = std::max(threads, others_);
+  if (threads == allowed_) return;
+  // The old one goes when the new one is there: in between the smaller counts,
+  // and not TBB's default, which may be less than either.
+  parallelism_ = std::make_unique<tbb::global_control>(
+      tbb::global_control::max_allowed_parallelism, threads);
+  allowed_ = threads;
 }
 
 void PoolSet::WarnIfFewer() {

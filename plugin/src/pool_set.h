@@ -60,7 +60,10 @@ class PoolSet {
 
   // What all pools together may need, and one: a thread that calls TBB counts.
   std::size_t ThreadsWanted() const;
-  void AllowThreads() REQUIRES(mu_);
+  void PrepareTbb() REQUIRES(mu_);
+  template <typename Ask>
+  bool WithTbb(Ask ask) REQUIRES(mu_);
+  void Allow(std::size_t threads) REQUIRES(mu_);
   void WarnIfFewer() REQUIRES(mu_);
 
   const Host& host_;
@@ -72,6 +75,8 @@ class PoolSet {
   Mutex mu_;
   std::optional<tbb::task_arena> first_arena_ GUARDED_BY(mu_);
   std::unique_ptr<tbb::global_control> parallelism_ GUARDED_BY(mu_);
+  std::size_t allowed_ GUARDED_BY(mu_) = 0;  // by parallelism_
+  std::size_t others_ GUARDED_BY(mu_) = 0;   // what was allowed before us
   std::unique_ptr<tbb::global_control> stack_size_ GUARDED_BY(mu_);
   std::size_t stack_kib_ GUARDED_BY(mu_) = 0;
   bool claimed_ GUARDED_BY(mu_) = false;
