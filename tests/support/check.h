@@ -7,10 +7,14 @@
 
 namespace msys::test {
 
-inline void Check(bool condition, const std::string& what) {
+// Needs no memory, which may be missing.
+inline void Check(bool condition, const char* what) {
   if (condition) return;
-  std::fprintf(stderr, "test support: %s\n", what.c_str());
+  std::fprintf(stderr, "test support: %s\n", what);
   std::abort();
+}
+inline void Check(bool condition, const std::string& what) {
+  Check(condition, what.c_str());
 }
 
 }  // namespace msys::test
