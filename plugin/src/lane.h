@@ -104,13 +104,13 @@ class Lane {
     Work* taken = nullptr;
     Work** taken_end = &taken;
     for (Work* work = head_; work != nullptr;) {
-      Work* next = work->next;
+      Work* after = work->next;
       if (choose(work)) {
         Unlink(*work);
         *taken_end = work;
         taken_end = &work->next;
       }
-      work = next;
+      work = after;
     }
     return taken;
   }
