@@ -52,6 +52,55 @@ test.case("finalisers have a _TLS of their own: no session's", function()
   test.equal("finaliser", in_job, "of a job that a finaliser submits")
 end)
 
+test.case("what belongs to the loop is given back on the loop, whoever collects", function()
+  local open, closed_on = 0, {}
+  local function handle()
+    open = open + 1
+    return setmetatable({}, { __gc = function()
+      -- A pool without threads of its own runs its jobs on the home loop.
+      msys.runInPool("Close", function()
+        open = open - 1
+        closed_on[#closed_on + 1] = test.loop() or "not on a loop"
+      end, true)
+    end })
+  end
+  for _ = 1, 50 do handle() end
+  msys.runInPool("CPU", function()
+    for _ = 1, 50 do handle() end
+    collectgarbage()
+  end)
+  repeat collectgarbage(); test.drain("one") until open == 0
+  test.equal(100, #closed_on)
+  for _, loop in ipairs(closed_on) do test.equal(0, loop) end
+end)
+
+test.case("every command of collectgarbage, in closures and their coroutines", function()
+  local function all()
+    local made = {}
+    for i = 1, 200 do
+      made[i % 7] = setmetatable({ i }, { __gc = function() _TLS.collected = i end })
+    end
+    collectgarbage("stop")
+    assert(not collectgarbage("isrunning"))
+    collectgarbage("restart")
+    collectgarbage("generational")
+    collectgarbage("step")
+    collectgarbage()
+    collectgarbage("incremental", 100, 400)
+    for _ = 1, 5 do collectgarbage("step", 1) end
+    return collectgarbage("count") > 0 and collectgarbage("collect") == 0
+  end
+  for _ = 1, 5 do
+    test.returns({ true, true }, msys.runInPool("CPU", all))
+    test.returns({ true, true }, msys.runInPool("CPU", coroutine.wrap(all)))
+    local _, job = msys.runInPool("one", all, all)
+    test.returns({ true, true }, job:wait())
+    msys.runInPool("CPU", all, true)
+    assert(all())
+  end
+  test.drain("CPU")
+end)
+
 test.case("thousands of finalisers in many jobs", function()
   local made, run = 0, 0
   for _ = 1, 20 do
