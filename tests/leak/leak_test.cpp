@@ -1,9 +1,10 @@
-// Memory stays flat over 100,000 calls, 1,000 attach/detach and 1,000 open/stop
-// cycles.  Each does a share first, so that what is kept for reuse is there, then
+// Memory stays flat over 100,000 calls, 1,000 attach/detach cycles, 1,000 open/stop
+// cycles, and as many of a whole plugin from dlopen() to dlclose().  Each does a share first, so that what is kept for reuse is there, then
 // all of it; what glibc has handed out, what Lua counts and what is resident may
 // differ only by what a single object leaked each time would exceed.
 //
 // MSYS_LEAK_PERMILLE=10 does a hundredth, for valgrind.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -166,6 +167,24 @@ TEST(LeakTest, PluginsLeaveNothing) {
       TestPlugin plugin(Api(), host, {{"CPU", 2}, {"new", 1}});
       TestState state(plugin);
       ASSERT_EQ(state.Run("msys.runInPool('new', function() end)").text(), "OK");
+    }
+  });
+}
+
+TEST(LeakTest, LoadsLeaveNothing) {
+  ExpectFlat("load, open, stop and unload", Share(1000), 256L << 10, [](int n) {
+    FakeHost host;
+    for (int i = 0; i < n; ++i) {
+      void* library = dlopen(PLUGIN, RTLD_NOW | RTLD_LOCAL);
+      ASSERT_NE(library, nullptr) << dlerror();
+      const auto entry = reinterpret_cast<msys_plugin_entry_fn>(
+          dlsym(library, MSYS_PLUGIN_ENTRY));
+      {
+        TestPlugin plugin(*entry(MSYS_ABI_MAJOR), host);
+        TestState state(plugin);
+        ASSERT_EQ(state.Run("msys.runInPool('IO', function() end)").text(), "OK");
+      }
+      ASSERT_EQ(dlclose(library), 0);
     }
   });
 }
