@@ -271,7 +271,7 @@ void OnGranted(Admission* admission) {
 void EnterAfterWait(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   job.admitted = true;
-  if (job.abandoned || job.state.closing()) {
+  if (job.abandoned || job.state.Refuses(job.mode)) {
     const char* why = job.abandoned ? kCallerIsOver
                                     : "cancelled: the Lua state is being detached";
     LogDropped(job, why);

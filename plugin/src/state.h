@@ -119,8 +119,13 @@ class State final : public LaneRunner {
   void JobStarted(Job& job);
   void ForgetSource(Job& job);  // its closure may be collected
   void JobOver(Job& job);  // started or not
-  // New work is refused: the state is being detached, or the plugin stopped.
-  bool closing() const { return closing_; }
+  // New work is refused: the state is being detached, or the plugin stopped.  An
+  // interpreter that closes drains its jobs, and the calls that they wait for are
+  // a part of them.
+  bool Refuses(JobMode mode) const {
+    return closing_ && !(mode == JobMode::kSync && draining_main_ &&
+                         why_cancelled_ == nullptr);
+  }
   // Waits have been ended, and no new ones may begin; null: they may.
   const char* why_cancelled() const { return why_cancelled_; }
   // [any] Jobs submitted and not over.

@@ -11,6 +11,12 @@ for i = 1, 100 do
     msys.runInPool("CPU", function() io.stdout:write("too late\n") end, true)
   end, true)
 end
+-- What a job waits for is a part of it.
+msys.runInPool("IO", function()
+  local _, a = msys.runInPool("CPU", function() msys.sleep(0.001) return 40 end)
+  local _, b = msys.runInInst(0, function() return 2 end)
+  io.stdout:write("nested ", a + b, "\n")
+end, true)
 msys.runInPool("IO", function() error("told at the end") end, true)
 msys.runInPool("IO", function() end, function() io.stdout:write("completed\n") end,
   msys.core.ECTP_COMPLETE_CALLBACK_SCHED)

@@ -43,7 +43,7 @@ int l_run_in_inst(lua_State* L) {
   Loop& loop = CheckLoop(L, state);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   CheckSlice(L, state, kName);
-  if (state.closing()) return Refuse(L, "the Lua state is being detached");
+  if (state.Refuses(JobMode::kSync)) return Refuse(L, "the Lua state is being detached");
   if (state.engine.stopping()) return Refuse(L, "the mail server is stopping");
   CheckCanSuspend(L, state, kName, "call it elsewhere");
   Tls& tls = CurrentTls(L, state);  // these may raise: before there is a job

@@ -170,7 +170,7 @@ int l_run_in_pool(lua_State* L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   const JobMode mode = CheckMode(L);
   CheckSlice(L, state, kName);
-  if (state.closing()) {
+  if (state.Refuses(mode)) {
     return Refuse(L, state, pool, "the Lua state is being detached");
   }
   if (state.engine.stopping()) {
