@@ -189,6 +189,9 @@ local actions = {
   finaliser = function(any, seed)
     local pool = pools[any(#pools)]
     setmetatable({}, { __gc = function()
+      -- It may run on top of a stack that is about to overflow.
+      local function room(n) return n == 0 or (room(n - 1)) end
+      if not pcall(room, 100) then return end
       submit(pool, closure(seed, 0), true)
       if any(4) == 1 then ways[any(4)](any) end
     end })
