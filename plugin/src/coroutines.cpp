@@ -8,8 +8,10 @@ int Coroutines::New(lua_State* aux) {
   auto* self = static_cast<Coroutines*>(lua_touserdata(aux, 1));
   auto* made = static_cast<Coroutine*>(lua_touserdata(aux, 2));
   made->L = lua_newthread(aux);
-  // Finished scripts leave none behind, and a new one inherits aux's: none.
+  // It has inherited that of aux, on which a finaliser may have set one.
+  lua_sethook(made->L, nullptr, 0, 0);
   made->slot = self->anchors_.Put(aux);
+  lua_sethook(aux, nullptr, 0, 0);
   return 0;
 }
 
@@ -20,6 +22,7 @@ Coroutine Coroutines::Take(lua_State* aux) {
     return spare;
   }
   Coroutine made;
+  lua_sethook(aux, nullptr, 0, 0);
   const int top = lua_gettop(aux);
   lua_pushcfunction(aux, &Coroutines::New);
   lua_pushlightuserdata(aux, this);

@@ -23,6 +23,7 @@ const char kNoMemory[] = "not enough memory";
 
 int MakeText(lua_State* L) {
   lua_pushstring(L, static_cast<const char*>(lua_touserdata(L, 1)));
+  lua_sethook(L, nullptr, 0, 0);  // that of a finaliser, too
   return 1;
 }
 
@@ -225,14 +226,21 @@ PoolLane* State::LaneFor(Pool& pool) {
 
 // ---- Lua helpers ---------------------------------------------------------------
 
-bool State::Protected(lua_CFunction f, void* data, std::string* message) {
-  const int top = lua_gettop(aux);
-  if (!lua_checkstack(aux, 4)) return false;
+bool State::CallOnAux(lua_CFunction f, void* data, int results) {
+  // A finaliser that has run on it may have set one, which could fail the call.
+  lua_sethook(aux, nullptr, 0, 0);
   lua_pushcfunction(aux, f);
   lua_pushlightuserdata(aux, data);
   ++protected_depth_;
-  const bool ok = lua_pcall(aux, 1, 0, 0) == LUA_OK;
+  const bool ok = lua_pcall(aux, 1, results, 0) == LUA_OK;
   --protected_depth_;
+  return ok;
+}
+
+bool State::Protected(lua_CFunction f, void* data, std::string* message) {
+  const int top = lua_gettop(aux);
+  if (!lua_checkstack(aux, 4)) return false;
+  const bool ok = CallOnAux(f, data, 0);
   if (!ok && message != nullptr && lua_type(aux, -1) == LUA_TSTRING) {
     try {
       *message = lua_tostring(aux, -1);
@@ -246,11 +254,7 @@ bool State::Protected(lua_CFunction f, void* data, std::string* message) {
 
 void State::PushText(lua_State* to, const char* text) {
   if (lua_checkstack(to, 1) && lua_checkstack(aux, 3)) {
-    lua_pushcfunction(aux, &MakeText);
-    lua_pushlightuserdata(aux, const_cast<char*>(text));
-    ++protected_depth_;
-    const bool ok = lua_pcall(aux, 1, 1, 0) == LUA_OK;
-    --protected_depth_;
+    const bool ok = CallOnAux(&MakeText, const_cast<char*>(text), 1);
     if (!ok) lua_pop(aux, 1);
     else if (to != aux) lua_xmove(aux, to, 1);
     if (ok) return;

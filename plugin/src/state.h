@@ -181,6 +181,8 @@ class State final : public LaneRunner {
   void EndCallout(Slice& slice, Callout& script, msys_status status, int count);
 
  private:
+  // Calls f(aux, data), leaving `results` values or the error value.
+  bool CallOnAux(lua_CFunction f, void* data, int results);
   [[gnu::cold]] void SendTrace(int kind, const Slice* slice,
                                const Script* script, const Job* job,
                                const TraceMore& more);

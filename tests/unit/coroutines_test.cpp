@@ -47,6 +47,17 @@ TEST_F(CoroutinesTest, OneWithAHookIsNot) {
   EXPECT_NE(coroutines.Take(aux).L, a.L);
 }
 
+// A finaliser that runs on aux may set one.
+TEST_F(CoroutinesTest, AHookOfAuxIsNoNewOnes) {
+  for (const int events : {LUA_MASKCALL, LUA_MASKRET, LUA_MASKCOUNT}) {
+    lua_sethook(aux, [](lua_State* hooked, lua_Debug*) { lua_error(hooked); }, events,
+                1);
+    const Coroutine a = coroutines.Take(aux);
+    ASSERT_NE(a.L, nullptr);
+    EXPECT_EQ(lua_gethook(a.L), nullptr);
+  }
+}
+
 TEST_F(CoroutinesTest, TheyAreAnchoredWhileTheyAreOut) {
   std::vector<Coroutine> all;
   for (int i = 0; i < 2000; ++i) all.push_back(coroutines.Take(aux));
