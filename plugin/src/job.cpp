@@ -381,21 +381,32 @@ void Job::Enter() {
   }
 }
 
+// The caller's stack has kept the closure, and with it the name of its file, which
+// the log is still to name.
+void Job::KeepClosure() {
+  if (slot != Anchors::kNone) return;
+  const auto anchor = [](lua_State* aux) {
+    Job& job = *static_cast<Job*>(lua_touserdata(aux, 1));
+    lua_pushvalue(job.L, 2);
+    lua_xmove(job.L, aux, 1);
+    job.slot = job.state.anchors.Put(aux);
+    return 0;
+  };
+  if (!lua_checkstack(L, 1) || !state.Protected(anchor, this)) {
+    state.ForgetSource(*this);
+  }
+}
+
 void Job::Abandon() {
   script = nullptr;
-  if (stage == JobStage::kRunning) {
-    // The caller's stack kept the closure, and with it the name of its file.
-    if (slot == Anchors::kNone) state.ForgetSource(*this);
-    return;
-  }
+  if (stage == JobStage::kRunning) return KeepClosure();
   // A job that only its caller was interested in goes with it; the callout's
   // other queued jobs are dropped by whoever cancels the callout.  One that is
   // dropped is gone: nothing of it may be touched.
   if (stage != JobStage::kWaiting && stage != JobStage::kQueued) return;
   if (!TakeBack(*this)) {
     abandoned = true;
-    if (slot == Anchors::kNone) state.ForgetSource(*this);
-    return;
+    return KeepClosure();
   }
   LogDropped(*this, kCallerIsOver);
   DropJob(*this, kCallerIsOver);

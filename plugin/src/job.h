@@ -60,6 +60,8 @@ struct Job final : Wait {
     return runner != nullptr ? runner->resume.order : work.order;
   }
 
+  void KeepClosure();
+
   State& state;
   LoopLane* lane = nullptr;      // the pool's, or a loop's (runInInst)
   Work work;                     // in the lane: start; in the home lane: complete

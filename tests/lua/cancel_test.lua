@@ -49,8 +49,11 @@ test.case("a failure of such a job is logged: nobody else is told", function()
   test.await_blocked("c2b")
   test.cancel(handle)
   test.wait(handle)
+  collectgarbage()
   test.release("c2b")
   test.await_log("after the end")
+  test.equal(1, test.logged("3 runInPool: one: closure cancel_test.lua:",
+    "of state home failed: cancel_test.lua:", "after the end"))
 end)
 
 test.case("other jobs of the callout that are queued are dropped, and logged", function()
