@@ -36,31 +36,6 @@ void RemoveHeld(Script& script, Held& held) {
   *link = held.next;
 }
 
-namespace {
-
-// "the closure policy.lua:3", "the callout validate_data".
-void DescribeScript(const Script& script, char* out, std::size_t size) {
-  char where[128];
-  switch (script.kind) {
-    case Script::Kind::kClosure:
-      FormatSource(script.job->source, script.job->line, where, sizeof where);
-      std::snprintf(out, size, "the closure %s", where);
-      break;
-    case Script::Kind::kCallout: {
-      // Null: what finish() has locked.
-      const msys_callout* callout = static_cast<const Callout&>(script).callout;
-      const char* name = callout == nullptr ? "finish()" : callout->name;
-      std::snprintf(out, size, "the callout %s", name != nullptr ? name : "?");
-      break;
-    }
-    case Script::Kind::kMain:
-      std::snprintf(out, size, "the main script");
-      break;
-  }
-}
-
-}  // namespace
-
 void ReleaseHeld(Script& script) {
   char who[192];
   DescribeScript(script, who, sizeof who);

@@ -36,20 +36,9 @@ void EndJob(Job& job) {
   FreeJob(job);
 }
 
-// One line, whatever the message: newlines of a traceback become " | ".
 void LogFailure(const Job& job, const char* what, const char* text) {
   char line[3072];
-  std::size_t n = 0;
-  for (const char* c = text; *c != '\0' && n + 4 < sizeof line; ++c) {
-    if (*c == '\n') {
-      std::memcpy(line + n, " | ", 3);
-      n += 3;
-      while (c[1] == '\t' || c[1] == ' ') ++c;
-    } else {
-      line[n++] = *c;
-    }
-  }
-  line[n] = '\0';
+  OneLine(text, line, sizeof line);
   char where[128];
   FormatSource(job.source, job.line, where, sizeof where);
   job.state.engine.host().Log(
@@ -476,6 +465,20 @@ bool SubmitJobNow(Slice& slice, Job& job) {
   job.stage = JobStage::kQueued;
   PutInOutbox(slice, job);
   return true;
+}
+
+void OneLine(const char* text, char* out, std::size_t size) {
+  std::size_t n = 0;
+  for (const char* c = text; *c != '\0' && n + 4 < size; ++c) {
+    if (*c == '\n') {
+      std::memcpy(out + n, " | ", 3);
+      n += 3;
+      while (c[1] == '\t' || c[1] == ' ') ++c;
+    } else {
+      out[n++] = *c;
+    }
+  }
+  out[n] = '\0';
 }
 
 void FormatSource(const char* source, int line, char* out, std::size_t size) {

@@ -1,6 +1,7 @@
 #include "script.h"
 
 #include <cassert>
+#include <cstdio>
 
 #include "clock.h"
 #include "job.h"
@@ -35,11 +36,15 @@ void ForgetMessageHandler(lua_State* co) {
   lua_settop(co, 1);  // there is room for one more
   lua_pushlightuserdata(co, const_cast<char*>(&kClosing));
   lua_replace(co, 1);
+  // A hook that raises would have the script go on.
+  const lua_Hook hook = lua_gethook(co);
+  const int mask = lua_gethookmask(co);
+  const int count = lua_gethookcount(co);
+  lua_sethook(co, nullptr, 0, 0);
   int results = 0;
   lua_resume(co, nullptr, 0, &results);
+  lua_sethook(co, hook, mask, count);
 }
-
-void* TraceKey(Script& script) { return &script.kind; }
 
 // The message handler of scripts whose failure wants a traceback.  The error
 // value stays what it is, since pending <close> variables are given it; the
@@ -53,7 +58,8 @@ int KeepTraceback(lua_State* L) {
   Script* const script = slice->script;
   state->PushErrorText(L, 1);
   luaL_traceback(L, L, lua_tostring(L, -1), 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, TraceKey(*script));
+  state->anchors.Drop(script->traceback);  // of an error that this one replaces
+  script->traceback = state->anchors.Put(L);
   lua_settop(L, 1);
   return 1;
 }
@@ -82,9 +88,12 @@ int ScriptDone(lua_State* L, int status, lua_KContext ctx) {
   lua_replace(L, 1);
   if (ok) return lua_gettop(L);
   lua_settop(L, 2);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, TraceKey(script));
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, TraceKey(script));
+  if (script.traceback == Anchors::kNone) {
+    lua_pushnil(L);
+  } else {
+    script.state.anchors.Push(L, script.traceback);
+    script.state.anchors.Drop(script.traceback);
+  }
   return 3;
 }
 
@@ -128,6 +137,48 @@ int CloseProtected(lua_State* L) {
   auto* request = static_cast<CloseRequest*>(lua_touserdata(L, 1));
   request->status = lua_resetthread(request->co);
   return 0;
+}
+
+// Where the Lua code on co is: "policy.lua:12".
+void DescribePlace(lua_State* co, char* out, std::size_t size) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(co, level, &ar) != 0; ++level) {
+    lua_getinfo(co, "Sl", &ar);
+    if (ar.currentline > 0) {
+      return FormatSource(ar.source, ar.currentline, out, size);
+    }
+  }
+  std::snprintf(out, size, "?");
+}
+
+// A <close> variable of the suspended coroutine has raised the error value on top.
+void LogCloseFailure(Script& script, const char* place, lua_State* co) {
+  char who[160];
+  DescribeScript(script, who, sizeof who);
+  char line[2048] = "not enough memory";
+  if (lua_checkstack(co, 4)) {
+    script.state.PushErrorText(co, lua_gettop(co));
+    OneLine(lua_tostring(co, -1), line, sizeof line);
+  }
+  script.state.engine.host().Log(
+      MSYS_LOG_ERROR,
+      script.kind == Script::Kind::kCallout ? "callout" : "runInPool",
+      "%s of state %s was ended at %s: a <close> variable failed: %s", who,
+      script.state.name.c_str(), place, line);
+}
+
+// Ends one of the script's coroutines, of which none is resumed by another.
+void CloseCoroutine(Script& script, lua_State* co) {
+  const bool suspended = lua_status(co) == LUA_YIELD;
+  char place[128];
+  if (suspended) DescribePlace(co, place, sizeof place);
+  if (IsSuspended(co)) ForgetMessageHandler(co);
+  if (lua_status(co) == LUA_OK) return;
+  CloseRequest request{co, LUA_OK};
+  script.state.Protected(&CloseProtected, &request);
+  if (request.status == LUA_OK) return;
+  if (suspended) LogCloseFailure(script, place, co);
+  lua_settop(co, 0);
 }
 
 Outcome RunScript(Slice& slice, Script& script, int values) {
@@ -199,23 +250,33 @@ void CloseScript(Slice& slice, Script& script) {
   Script* const before = slice.script;
   slice.script = &script;
   slice.frame = nullptr;
-  script.wait = nullptr;
-  for (int i = depth; i-- > 0;) {
-    if (IsSuspended(chain[i])) ForgetMessageHandler(chain[i]);
-    // Memory was missing for that, the script has caught it, and waits again.
-    if (script.wait != nullptr) {
-      script.wait->Abandon();
-      script.wait = nullptr;
-    }
-    CloseRequest request{chain[i], LUA_OK};
-    const bool pending = lua_status(chain[i]) != LUA_OK;
-    script.state.Protected(&CloseProtected, &request);
-    if (pending && request.status != LUA_OK && i > 0) lua_settop(chain[i], 0);
-  }
+  script.closing = true;
+  while (depth > 0) CloseCoroutine(script, chain[--depth]);
+  script.closing = false;
   slice.now = NowNs();
   Flush(slice, script.outbox);
   // What a finaliser submits from here on is nobody's: the script is over.
   slice.script = before == &script ? nullptr : before;
+}
+
+void DescribeScript(const Script& script, char* out, std::size_t size) {
+  char where[128];
+  switch (script.kind) {
+    case Script::Kind::kClosure:
+      FormatSource(script.job->source, script.job->line, where, sizeof where);
+      std::snprintf(out, size, "the closure %s", where);
+      break;
+    case Script::Kind::kCallout: {
+      // Null: what finish() has locked.
+      const msys_callout* callout = static_cast<const Callout&>(script).callout;
+      const char* name = callout == nullptr ? "finish()" : callout->name;
+      std::snprintf(out, size, "the callout %s", name != nullptr ? name : "?");
+      break;
+    }
+    case Script::Kind::kMain:
+      std::snprintf(out, size, "the main script");
+      break;
+  }
 }
 
 // Lua refuses lua_gc while a finaliser runs, on whatever coroutine it runs and
@@ -235,6 +296,9 @@ const char* CannotSuspend(lua_State* L, const Slice* slice) {
   if (slice == nullptr || slice->script == nullptr) {
     return "no callout or closure is running; policies are run by callouts of "
            "the mail server";
+  }
+  if (slice->script->closing) {
+    return "the script has ended but for its <close> variables";
   }
   if (slice->script->kind == Script::Kind::kMain) {
     // Waits in place, which only the collector's innards forbid.

@@ -97,6 +97,8 @@ struct Script {
   bool exposed = false;      // somebody may have kept the coroutine
   bool traced = false;       // a failure wants a traceback
   bool cancelled = false;
+  bool closing = false;      // only its <close> variables still run
+  Anchors::Slot traceback = Anchors::kNone;  // of its failure, until it is used
   Work resume;               // queued in `lane` when the wait is over
 
   Job* job = nullptr;        // kClosure
@@ -135,8 +137,12 @@ Outcome BeginScript(Slice& slice, Script& script, int count);
 Outcome ResumeScript(Slice& slice, Script& script);
 
 // Ends a suspended script, or one that has failed, for good: its coroutines are
-// closed from the innermost outwards, their <close> variables run.
+// closed from the innermost outwards, their <close> variables run.  What these
+// raise is logged.
 void CloseScript(Slice& slice, Script& script);
+
+// As logs call it: "the closure policy.lua:3", "the callout validate_data".
+void DescribeScript(const Script& script, char* out, std::size_t size);
 
 // ---- suspending ------------------------------------------------------------
 

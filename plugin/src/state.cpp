@@ -298,6 +298,7 @@ Script* State::NewScript() {
 }
 
 void State::FreeScript(Script& script) {
+  anchors.Drop(script.traceback);
   if (script.kind == Script::Kind::kCallout) {
     delete static_cast<Callout*>(&script);
     return;

@@ -156,6 +156,166 @@ test.case("a close variable that fails or submits does no harm", function()
   test.equal(true, later)
 end)
 
+-- Cancels f while it waits for a job of its own; the line of its wait.
+local waits = 0
+local function cancel_waiting(f, before_that)
+  waits = waits + 1
+  local gate, here = "wait " .. waits, nil
+  local handle = test.start(function()
+    f(function()
+      here = debug.getinfo(1, "l").currentline + 1
+      msys.runInPool("one", function() test.block(gate) end)
+    end)
+  end)
+  test.await_blocked(gate)
+  if before_that then before_that() end
+  test.cancel(handle)
+  test.returns({ test.status.cancelled }, test.wait(handle))
+  test.release(gate)
+  test.drain("one")
+  return "cancel_test.lua:" .. here
+end
+
+local function ended_at(place)
+  return "3 callout: the callout case of state home was ended at " .. place ..
+    ": a <close> variable failed: "
+end
+
+test.case("an error of a close variable is logged with the place", function()
+  local place = cancel_waiting(function(wait)
+    local a <close> = guard(function() error("it broke") end)
+    wait()
+  end)
+  test.equal(1, test.logged(ended_at(place) .. "cancel_test.lua:", ": it broke"))
+end)
+
+test.case("so is one that is no string, and one with many lines", function()
+  local place = cancel_waiting(function(wait)
+    local a <close> = guard(function()
+      error(setmetatable({}, { __tostring = function() return "told by\n  tostring" end }))
+    end)
+    wait()
+  end)
+  test.equal(1, test.logged(ended_at(place) .. "told by | tostring"))
+  place = cancel_waiting(function(wait)
+    local a <close> = guard(function() error(setmetatable({}, { __tostring = error })) end)
+    wait()
+  end)
+  test.equal(1, test.logged(ended_at(place) .. "an error value that cannot be made text"))
+end)
+
+test.case("each of the coroutines tells of its own", function()
+  local outer
+  local place = cancel_waiting(function(wait)
+    local a <close> = guard(function() error("of the script", 0) end)
+    outer = "cancel_test.lua:" .. debug.getinfo(1, "l").currentline + 1
+    coroutine.wrap(function()
+      local b <close> = guard(function() error("of the coroutine", 0) end)
+      wait()
+    end)()
+  end)
+  test.equal(1, test.logged(ended_at(place) .. "of the coroutine"))
+  test.equal(1, test.logged(ended_at(outer) .. "of the script"))
+end)
+
+test.case("one that is no error is not logged", function()
+  local before = test.logged("a <close> variable failed")
+  cancel_waiting(function(wait)
+    local a <close> = guard(function() pcall(error, "caught") end)
+    wait()
+  end)
+  test.equal(before, test.logged("a <close> variable failed"))
+end)
+
+test.case("a closure that yields by itself: its close variables' errors, too", function()
+  test.returns({ false, "attempt to yield from outside a coroutine" },
+    msys.runInPool("CPU", function()
+      local a <close> = guard(function() error("of a closure", 0) end)
+      test.yield()
+    end))
+  test.equal(1, test.logged("3 runInPool: the closure cancel_test.lua:",
+    "of state home was ended at cancel_test.lua:",
+    ": a <close> variable failed: of a closure"))
+end)
+
+test.case("what cannot wait any more is told why", function()
+  local mutex = thread.mutex(thread.MUTEX_NORMAL)
+  mutex:lock()
+  local _, job = msys.runInPool("IO", function() test.block("done") end, function() end)
+  test.await_blocked("done")
+  msys.lock("taken")
+  local calls = {
+    ["runInPool"] = function() msys.runInPool("CPU", print) end,
+    ["msys.runInInst"] = function() msys.runInInst(0, print) end,
+    ["msys.sleep"] = function() msys.sleep(1) end,
+    ["msys.lock"] = function() msys.lock("taken") end,
+    ["mutex:lock"] = function() mutex:lock() end,
+    ["job:wait"] = function() job:wait() end,
+  }
+  local told = {}
+  local function try(how)
+    return guard(function()
+      for name, call in pairs(calls) do
+        if how == "within" then call = coroutine.wrap(call) end
+        told[how .. name] = select(2, pcall(call))
+      end
+    end)
+  end
+  cancel_waiting(function(wait)
+    local a <close> = try("outer")
+    coroutine.wrap(function()
+      local b <close> = try("inner")
+      local c <close> = try("within")
+      wait()
+    end)()
+  end)
+  msys.unlock("taken")
+  mutex:unlock()
+  test.release("done")
+  for name in pairs(calls) do
+    for _, how in ipairs { "outer", "inner", "within" } do
+      test.matches(name .. ": cannot wait here: the script has ended but for its " ..
+        "<close> variables; ", told[how .. name], how)
+    end
+  end
+end)
+
+test.case("a hook that fails does not have a cancelled script go on", function()
+  local armed, went_on
+  cancel_waiting(function(wait)
+    debug.sethook(function() if armed then error("the hook") end end, "c")
+    pcall(wait)
+    went_on = true
+  end, function() armed = true end)
+  test.equal(nil, went_on)
+end)
+
+test.case("tracebacks of scripts that are cancelled in a close variable are freed", function()
+  local message = ("long "):rep(20000)
+  collectgarbage()
+  local before = collectgarbage("count")
+  local handles = {}
+  for i = 1, 100 do
+    handles[i] = test.start(function()
+      local a <close> = guard(function()
+        msys.runInPool("one", function() test.block("close") end)
+      end)
+      error(message .. i, 0)
+    end)
+  end
+  test.await_blocked("close")
+  for _, handle in ipairs(handles) do
+    test.cancel(handle)
+    test.returns({ test.status.cancelled }, test.wait(handle))
+  end
+  test.release("close")
+  test.drain("one")
+  collectgarbage()
+  collectgarbage()
+  local left = (collectgarbage("count") - before) * 1024
+  assert(left < 20 * #message, "bytes left: " .. left)
+end)
+
 test.case("one callout of a session does not take the others with it", function()
   local session = test.session()
   local a = test.start(function()
