@@ -77,16 +77,21 @@ bool Pool::Wake(Lane& lane, Worker* self) {
       }
     }
   }
-  if (place.slot != nullptr) {
-    if (Send(place) || GiveUp(*place.slot, lane)) return true;
-    if (ThreadSupply::OfProcess().Want()) Refill();
-    return false;
-  }
+  if (place.slot != nullptr) return SendFor(lane, place);
   if (no_memory) ReportNoThread("not enough memory");
   LaneList one;
   one.PushBack(lane);
   RunOnHomeLoops(one);
   return true;
+}
+
+bool Pool::SendFor(Lane& lane, Place place) {
+  // The thread may end the last job, and the plugin be closed, while oneTBB is
+  // still busy sending it.
+  const Sending sending(senders_);
+  if (Send(place) || GiveUp(*place.slot, lane)) return true;
+  if (ThreadSupply::OfProcess().Want()) Refill();
+  return false;
 }
 
 void Pool::RunOnHomeLoops(LaneList lanes) {
@@ -308,7 +313,8 @@ void Pool::Refill() {
 
 bool Pool::AtRest() {
   MutexLock lock(mu_);
-  return active_ == 0;
+  // acquire: pairs with the release when the last sender leaves.
+  return active_ == 0 && senders_.load(std::memory_order_acquire) == 0;
 }
 
 void Pool::Forget(PoolLane& lane) {

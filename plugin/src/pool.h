@@ -122,7 +122,8 @@ class Pool final : public Executor, private ThreadSupply::User {
   void set_backlog(std::uint32_t backlog) { limits_.backlog = backlog; }
   void set_stack_size_kib(std::uint32_t kib) { limits_.stack_size_kib = kib; }
 
-  bool AtRest() EXCLUDES(mu_);  // no worker is in it
+  // No worker is in it, and no thread is busy sending one.
+  bool AtRest() EXCLUDES(mu_);
 
   void Snapshot(msys_pool_stats& out) EXCLUDES(lanes_mu_);
   // Figures start again from here; what is queued and running stays.
@@ -148,6 +149,21 @@ class Pool final : public Executor, private ThreadSupply::User {
     std::uint64_t ticket = 0;
   };
 
+  class Sending {
+   public:
+    explicit Sending(std::atomic<int>& senders) : senders_(senders) {
+      // relaxed: whoever sees the job over that it is for sees this, too.
+      senders_.fetch_add(1, std::memory_order_relaxed);
+    }
+    // release: the pool is not touched afterwards.
+    ~Sending() { senders_.fetch_sub(1, std::memory_order_release); }
+    Sending(const Sending&) = delete;
+    Sending& operator=(const Sending&) = delete;
+
+   private:
+    std::atomic<int>& senders_;
+  };
+
   // The free place with the smallest number, for a thread that will get the lane;
   // none when none of the first few is free.
   Place TakeFree(std::size_t first_few, Lane& lane) REQUIRES(mu_);
@@ -156,6 +172,8 @@ class Pool final : public Executor, private ThreadSupply::User {
   // Sends a thread to the place.  False: there is none, and the place and its lane
   // are the caller's.
   [[nodiscard]] bool Send(Place place) EXCLUDES(mu_);
+  // The same for a lane that becomes ready; returns what Wake() does.
+  bool SendFor(Lane& lane, Place place) EXCLUDES(mu_);
   // No thread comes to the place.  True: its lane runs on the home loop; false: one
   // at work will take it.
   bool GiveUp(WorkerSlot& slot, Lane& lane) EXCLUDES(mu_);
@@ -203,6 +221,7 @@ class Pool final : public Executor, private ThreadSupply::User {
   std::atomic<std::uint32_t> shown_concurrency_;
   std::atomic<std::uint32_t> shown_active_{0};
   std::atomic<std::uint64_t> refused_{0};
+  std::atomic<int> senders_{0};  // threads in SendFor()
 };
 
 }  // namespace msys
