@@ -80,6 +80,9 @@ class MemoryHost {
         while (InPool(i)) std::this_thread::yield();
       }
     } while (Inside().jobs() > 0);
+    // Who has ended the last one may still have the turn, without which the loop is
+    // about to use Lua: a callout gets it after him.
+    Run("");
   }
 
   // Every job has ended once.
