@@ -1,7 +1,9 @@
 #include "console.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <sstream>
 #include <vector>
 
@@ -33,44 +35,94 @@ void AppendTimes(std::string& out, const char* what, const msys_histogram& h) {
          Seconds(HistogramQuantileNs(h, 0.99)), Seconds(h.max_ns));
 }
 
-void AppendJob(std::string& out, const Job& job, const char* pool,
-               const char* state, std::uint64_t since, std::uint64_t now) {
-  char where[128];
-  FormatSource(job.source, job.line, where, sizeof where);
-  Append(out, "%s  %s  %s  %.3f s\n", pool, state, where,
-         Seconds(now > since ? now - since : 0));
+// What a list says of a job: a copy, since the job may be over when it is written.
+struct Listed {
+  const char* pool;
+  int line;
+  std::uint64_t since_ns;
+  char state[128];
+  char source[128];  // as Lua names it; "": not known
+};
+
+void Copy(const char* from, char (&to)[128]) {
+  to[0] = '\0';
+  if (from != nullptr) std::strncat(to, from, sizeof to - 1);
 }
 
-std::size_t ListQueue(Pool& pool, std::string& out) {
-  std::size_t count = 0;
-  const std::uint64_t now = NowNs();
+// Jobs for one answer.  Those who call Add() hold a lock that workers wait for, with
+// perhaps a million jobs before them: so it takes no more than this many, needs no
+// memory, and leaves the writing for later.
+class JobList {
+ public:
+  static constexpr std::size_t kMost = 1000;
+
+  JobList() { listed_.reserve(kMost); }
+
+  bool full() const { return listed_.size() == kMost; }
+  void Add(const Job& job, const char* pool, std::uint64_t since_ns) {
+    Listed& listed = listed_.emplace_back();
+    listed.pool = pool;
+    listed.line = job.line;
+    listed.since_ns = since_ns;
+    Copy(job.state.name.c_str(), listed.state);
+    Copy(job.source, listed.source);
+  }
+
+  std::string Text(std::uint64_t more, const char* when_empty) const {
+    std::string out;
+    const std::uint64_t now = NowNs();
+    for (const Listed& job : listed_) {
+      char where[160];
+      FormatSource(job.source, job.line, where, sizeof where);
+      Append(out, "%s  %s  %s  %.3f s\n", job.pool, job.state, where,
+             Seconds(now > job.since_ns ? now - job.since_ns : 0));
+    }
+    if (more > 0) {
+      Append(out, "and %llu more\n", static_cast<unsigned long long>(more));
+    }
+    return out.empty() ? when_empty : out;
+  }
+  std::size_t size() const { return listed_.size(); }
+
+ private:
+  std::vector<Listed> listed_;
+};
+
+std::string ListQueue(Pool& pool) {
+  JobList jobs;
+  bool more = false;
   pool.ForEachLane([&](PoolLane& lane) {
     lane.ForEach([&](Work* work) {
-      if (work->run != &StartJob) return;
-      ++count;
+      if (work->run != &StartJob) return true;
+      more = jobs.full();
+      if (more) return false;
       const Job& job = Work::OwnerOf<Job>(work);
-      AppendJob(out, job, pool.name().c_str(), job.state.name.c_str(),
-                job.work.order, now);
+      jobs.Add(job, pool.name().c_str(), job.work.order);
+      return true;
     });
   });
-  return count;
+  if (!more) return jobs.Text(0, "nothing is queued\n");
+  // The statistics know, without a look at each.
+  msys_pool_stats stats;
+  pool.Snapshot(stats);
+  return jobs.Text(std::max<std::uint64_t>(stats.queued, jobs.size() + 1) - jobs.size(),
+                   "");
 }
 
-std::size_t ListRunning(Engine& engine, const Pool* only, std::string& out) {
-  std::size_t count = 0;
-  const std::uint64_t now = NowNs();
+std::string ListRunning(Engine& engine, const Pool* only) {
+  JobList jobs;
+  std::uint64_t more = 0;
   engine.ForEachState([&](State& state) {
     state.ForEachRunning([&](const Job& job) {
       if (only != nullptr &&
           (job.pool_lane() == nullptr || &job.pool_lane()->pool != only)) {
         return;
       }
-      ++count;
-      AppendJob(out, job, job.pool_name(), state.name.c_str(), job.started_ns,
-                now);
+      if (jobs.full()) ++more;
+      else jobs.Add(job, job.pool_name(), job.started_ns);
     });
   });
-  return count;
+  return jobs.Text(more, "nothing runs\n");
 }
 
 // One line, whatever was typed.
@@ -92,6 +144,7 @@ constexpr char kUsage[] =
     "threads POOL stats         statistics of one pool\n"
     "threads POOL queue         jobs that wait: pool, state, closure, age\n"
     "threads POOL running       closures that run: pool, state, closure, age\n"
+    "                           (a list ends after 1000 with \"and N more\")\n"
     "threads reset              start all statistics again from zero\n"
     "help                       this\n";
 
@@ -151,7 +204,7 @@ msys_status RunConsole(Engine& engine, const std::string& command,
     return MSYS_OK;
   }
   if (words.size() == 2 && is(1, "busy")) {
-    if (ListRunning(engine, nullptr, answer) == 0) answer = "nothing runs\n";
+    answer = ListRunning(engine, nullptr);
     return MSYS_OK;
   }
   if (words.size() == 2 && is(1, "reset")) {
@@ -173,9 +226,9 @@ msys_status RunConsole(Engine& engine, const std::string& command,
     pool->Snapshot(stats);
     answer = FormatPoolStats(stats);
   } else if (is(2, "queue")) {
-    if (ListQueue(*pool, answer) == 0) answer = "nothing is queued\n";
+    answer = ListQueue(*pool);
   } else if (is(2, "running")) {
-    if (ListRunning(engine, pool, answer) == 0) answer = "nothing runs\n";
+    answer = ListRunning(engine, pool);
   } else {
     return Wrong(answer, command, "stats, queue and running can be asked of a pool");
   }

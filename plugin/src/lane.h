@@ -122,12 +122,14 @@ class Lane {
   bool idle() EXCLUDES(mu_);   // nobody has it (L1), and no work is queued
   bool empty() EXCLUDES(mu_);  // no work is queued
 
-  // Calls visit(work) for everything queued, in order; visit must not use the
-  // lane.
+  // Calls visit(work) for everything queued, in order, until it returns false; it
+  // must not use the lane.
   template <typename Visit>
   void ForEach(Visit visit) EXCLUDES(mu_) {
     MutexLock lock(mu_);
-    for (Work* work = head_; work != nullptr; work = work->next) visit(work);
+    for (Work* work = head_; work != nullptr; work = work->next) {
+      if (!visit(work)) return;
+    }
   }
 
   Turn& turn;

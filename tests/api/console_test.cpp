@@ -83,6 +83,33 @@ TEST_F(ConsoleTest, WhatRunsAndWhatWaits) {
   state_.Detach();  // ends the sleep
 }
 
+// A list is short, and complete in what it counts, however much there is.
+TEST_F(ConsoleTest, AListOfMoreThanAThousandSaysHowManyMore) {
+  auto first = state_.Start("msys.runInPool('one', function() block('first') end)");
+  gates_["first"].AwaitArrivals();
+  TestState other(plugin_, 1, "others", [this](lua_State* L) { gates_.Bind(L); });
+  const auto lines = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  ASSERT_EQ(other.Run("for _ = 1, 1000 do msys.runInPool('one', function() end, true) "
+                      "end").text(), "OK");
+  EXPECT_EQ(lines(Ask("threads one queue")), 1000);
+  ExpectMatch(Ask("threads one queue"), "test:1  [0-9.]+ s\n$");
+  ASSERT_EQ(other.Run("for _ = 1, 234 do msys.runInPool('one', function() end, true) "
+                      "end").text(), "OK");
+  Ask("threads reset");  // does not change what is queued
+  EXPECT_EQ(lines(Ask("threads one queue")), 1001);
+  ExpectMatch(Ask("threads one queue"), "test:1  [0-9.]+ s\nand 234 more\n$");
+
+  ASSERT_EQ(other.Run("begun = 0 for _ = 1, 1005 do msys.runInPool('IO', function() "
+                      "begun = begun + 1 msys.runInPool('one', function() end) end, "
+                      "true) end while begun < 1005 do msys.sleep(0) end").text(), "OK");
+  EXPECT_EQ(lines(Ask("threads IO running")), 1001);
+  ExpectMatch(Ask("threads IO running"), "and 5 more\n$");
+  ExpectMatch(Ask("threads busy"), "and 6 more\n$");
+  gates_["first"].Open();
+}
+
 TEST_F(ConsoleTest, ResetStartsAgainFromZero) {
   state_.Run("for _ = 1, 5 do msys.runInPool('one', function() end) end");
   ExpectMatch(Ask("threads one stats"), "Total invocations: 5\n");

@@ -20,7 +20,10 @@ class LaneTest : public testing::Test {
  protected:
   std::vector<Work*> Queued() {
     std::vector<Work*> all;
-    lane.ForEach([&](Work* work) { all.push_back(work); });
+    lane.ForEach([&](Work* work) {
+      all.push_back(work);
+      return true;
+    });
     return all;
   }
   Work New(std::uint64_t order) {

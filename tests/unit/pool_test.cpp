@@ -34,7 +34,10 @@ class FakeState final : public LaneRunner {
   }
   void RunLane(Lane& lane, Worker* self) override {
     Work* work = nullptr;
-    lane.ForEach([&](Work* w) { if (work == nullptr) work = w; });
+    lane.ForEach([&](Work* w) {
+      work = w;
+      return false;
+    });
     if (work != nullptr && lane.Remove(work)) {
       const std::unique_ptr<Job> job(&Work::OwnerOf<Job>(work));
       job->f();

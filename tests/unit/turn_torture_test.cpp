@@ -131,7 +131,8 @@ class DiceState final : public LaneRunner {
   Work* First(Lane& lane) {
     Work* first = nullptr;
     lane.ForEach([&](Work* work) {
-      if (first == nullptr) first = work;
+      first = work;
+      return false;
     });
     return first != nullptr && lane.Remove(first) ? first : nullptr;
   }
