@@ -19,6 +19,8 @@ Coroutine Coroutines::Take(lua_State* aux) {
   if (!spares_.empty()) {
     const Coroutine spare = spares_.back();
     spares_.pop_back();
+    // debug.sethook finds coroutines that nobody has given to it.
+    if (lua_gethook(spare.L) != nullptr) lua_sethook(spare.L, nullptr, 0, 0);
     return spare;
   }
   Coroutine made;
@@ -43,7 +45,7 @@ bool Coroutines::Keep(Coroutine coroutine) noexcept {
 }
 
 void Coroutines::Return(Coroutine coroutine, bool reuse) {
-  if (reuse && lua_gethook(coroutine.L) == nullptr) {
+  if (reuse) {
     lua_settop(coroutine.L, 0);
     if (Keep(coroutine)) return;
   }

@@ -1,6 +1,6 @@
 // Coroutines for callouts and closures.  Making one costs an allocation of 1 KiB
 // and work for the collector, so those of finished scripts are used again,
-// unless a script could tell: it has asked for the coroutine, or set a hook.
+// unless a script could tell: it has asked for the coroutine.
 //
 // Threads: the holder of the state's turn.
 #pragma once
@@ -21,7 +21,8 @@ class Coroutines {
  public:
   Coroutines(Anchors& anchors) : anchors_(anchors) {}
 
-  // [-0, +0, -] A coroutine with an empty stack; L is null when memory is out.
+  // [-0, +0, -] A coroutine with an empty stack and no hook; L is null when memory
+  // is out.
   // `aux` is a coroutine of the state on which nothing runs.
   Coroutine Take(lua_State* aux);
   // [-0, +0, -] Gives one back that has ended without an error.

@@ -212,6 +212,8 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
     lua_xmove(state.aux, script.co.L, 1);
     script.exposed = true;
   }
+  // Its hook ends with it: finish() and the completion function are not its own.
+  lua_sethook(script.co.L, nullptr, 0, 0);
   slice.script = nullptr;
   return Outcome::kEnded;
 }

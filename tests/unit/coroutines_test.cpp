@@ -38,13 +38,19 @@ TEST_F(CoroutinesTest, OneThatAScriptMayHaveKeptIsNot) {
   EXPECT_NE(coroutines.Take(aux).L, a.L);
 }
 
-TEST_F(CoroutinesTest, OneWithAHookIsNot) {
-  const Coroutine a = coroutines.Take(aux);
-  lua_pushthread(a.L);
-  lua_xmove(a.L, L.get(), 1);
-  lua_sethook(a.L, [](lua_State*, lua_Debug*) {}, LUA_MASKCOUNT, 1000);
-  coroutines.Return(a, /*reuse=*/true);
-  EXPECT_NE(coroutines.Take(aux).L, a.L);
+// Set before it was given back, or, by who finds it in the registry, after that.
+TEST_F(CoroutinesTest, OneWithAHookIsUsedAgainWithoutIt) {
+  const auto hook = [](lua_State*, lua_Debug*) {};
+  for (const bool late : {false, true}) {
+    const Coroutine a = coroutines.Take(aux);
+    if (!late) lua_sethook(a.L, hook, LUA_MASKCOUNT, 1000);
+    coroutines.Return(a, /*reuse=*/true);
+    if (late) lua_sethook(a.L, hook, LUA_MASKCOUNT, 1000);
+    const Coroutine b = coroutines.Take(aux);
+    EXPECT_EQ(b.L, a.L);
+    EXPECT_EQ(lua_gethook(b.L), nullptr);
+    coroutines.Return(b, /*reuse=*/true);
+  }
 }
 
 // A finaliser that runs on aux may set one.
