@@ -77,16 +77,15 @@ void OpenMutex(lua_State* L, int thread);
 void OpenThreadPool(lua_State* L, int threadpool);
 void OpenJobObject(lua_State* L);
 
-// Whose _TLS the code running on L sees, and keeps.  [-0, +0, m]
-Tls& CurrentTls(lua_State* L, State& state);
-// A reference to it, for a job: an anchor has been reserved.  [-0, +0, -]
-Tls* ShareTls(lua_State* L, State& state, Tls& tls);
+// Whose _TLS the code running on L sees.  Pushes what keeps it.  [-0, +1, m]
+Tls& PushCurrentTls(lua_State* L, State& state);
+// A reference to it, for a job: its keeper is at index `keeper`, and an anchor has
+// been reserved.  [-0, +0, -]
+Tls* ShareTls(lua_State* L, State& state, Tls& tls, int keeper);
 
-// Fills in what every job has: its lane, the closure at index `closure`, whose
-// _TLS (CurrentTls) it sees, for which an anchor has been reserved, and who
-// submits it.  [-0, +0, -]
-void DescribeJob(lua_State* L, State& state, Tls& tls, LoopLane& lane, Job& job,
-                 int closure);
+// Fills in what every job has: its lane, where the closure, the second argument,
+// comes from, and who submits it.  [-0, +0, -]
+void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job);
 
 // In an interpreter without a host: the jobs submitted from now on are drained,
 // when the state closes, before what is older is finalised.  But for those that a

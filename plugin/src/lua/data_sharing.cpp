@@ -170,16 +170,16 @@ void SetProxy(lua_State* L, const char* name) {
 
 }  // namespace
 
-Tls& CurrentTls(lua_State* L, State& state) {
-  if (Tls* tls = ScriptTls(L, state)) return *tls;
-  Tls& tls = PushBox(L, state);
-  lua_pop(L, 1);  // L keeps it
-  return tls;
+Tls& PushCurrentTls(lua_State* L, State& state) {
+  Tls* tls = ScriptTls(L, state);
+  if (tls == nullptr) return PushBox(L, state);
+  lua_pushnil(L);
+  return *tls;
 }
 
-Tls* ShareTls(lua_State* L, State& state, Tls& tls) {
+Tls* ShareTls(lua_State* L, State& state, Tls& tls, int keeper) {
   if (tls.in_box && tls.references == 0) {
-    PushBox(L, state);
+    lua_pushvalue(L, keeper);
     tls.slot = state.anchors.Put(L);
   }
   return tls.Share();

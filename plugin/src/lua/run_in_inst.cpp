@@ -46,15 +46,17 @@ int l_run_in_inst(lua_State* L) {
   if (state.Refuses(JobMode::kSync)) return Refuse(L, "the Lua state is being detached");
   if (state.engine.stopping()) return Refuse(L, "the mail server is stopping");
   CheckCanSuspend(L, state, kName, "call it elsewhere");
-  Tls& tls = CurrentTls(L, state);  // these may raise: before there is a job
+  lua_settop(L, kKept);
+  Tls& tls = PushCurrentTls(L, state);  // these may raise: before there is a job
   state.anchors.Reserve(L, 1);
   LoopLane* lane = state.LaneFor(loop);
   Job* job = lane == nullptr ? nullptr : NewJob(state);
   if (job == nullptr) return luaL_error(L, "%s: not enough memory", kName);
   Slice& slice = *state.current;
+  DescribeJob(L, state, *lane, *job);
+  job->tls = ShareTls(L, state, tls, kKept + 1);
   lua_settop(L, kKept);
   MarkSuspended(L);                           // mark closure
-  DescribeJob(L, state, tls, *lane, *job, kKept);
   SubmitJob(slice, *job);  // loops have no backlog
   return Suspend(L, slice, *job, &ReturnAboveKept);
 }

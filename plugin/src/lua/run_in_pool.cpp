@@ -86,14 +86,16 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
   CheckCanSuspend(L, state, kName,
                   "call it elsewhere, or asynchronously with true as the third "
                   "argument");
-  Tls& tls = CurrentTls(L, state);  // these may raise: before there is a job
+  lua_settop(L, kKept);
+  Tls& tls = PushCurrentTls(L, state);  // these may raise: before there is a job
   state.anchors.Reserve(L, 1);
   Job* job = NewJob(state);
   if (job == nullptr) return NoMemory(L, state, pool);
   Slice& slice = *state.current;
+  DescribeJob(L, state, lane, *job);
+  job->tls = ShareTls(L, state, tls, kKept + 1);
   lua_settop(L, kKept);
   MarkSuspended(L);
-  DescribeJob(L, state, tls, lane, *job, kKept);
   SubmitJob(slice, *job);
   return Suspend(L, slice, *job, &ReturnAboveKept);
 }
@@ -102,8 +104,10 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
 int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
              JobMode mode) {
   Slice& slice = CheckSlice(L, state, kName);
-  Tls& tls = CurrentTls(L, state);
   if (state.run_one_task != nullptr) RenewDrain(L, state);
+  constexpr int kKeeper = 4;
+  lua_settop(L, kKeeper - 1);
+  Tls& tls = PushCurrentTls(L, state);
   JobBox* box = nullptr;
   if (mode != JobMode::kAsync) {
     box = NewJobBox(L, 2, 3);
@@ -122,7 +126,8 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
     state.anchors.Drop(slot);
     return NoMemory(L, state, pool);
   }
-  DescribeJob(L, state, tls, lane, *job, 2);
+  DescribeJob(L, state, lane, *job);
+  job->tls = ShareTls(L, state, tls, kKeeper);
   job->mode = mode;
   job->slot = slot;
   job->box = box;
@@ -189,15 +194,13 @@ constexpr luaL_Reg kFunctions[] = {
 
 }  // namespace
 
-void DescribeJob(lua_State* L, State& state, Tls& tls, LoopLane& lane, Job& job,
-                 int closure) {
+void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job) {
   lua_Debug ar;
-  lua_pushvalue(L, closure);
+  lua_pushvalue(L, 2);
   lua_getinfo(L, ">S", &ar);
   job.source = ar.source;
   job.line = ar.linedefined;
   job.lane = &lane;
-  job.tls = ShareTls(L, state, tls);
   const Script* parent = state.current->script;
   job.parent = parent == nullptr ? 0 : parent->id;
 }
