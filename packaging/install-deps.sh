@@ -49,6 +49,7 @@ test  dpkg-dev                -      unpacks the source of Lua; builds the .deb
 full  valgrind                -      memory and thread errors, second opinion
 full  lua-luv                 -      peer that benchmarks compare with
 full  lua-cqueues             -      peer that benchmarks compare with
+full  libnginx-mod-http-lua   -      peer that benchmarks compare with, with nginx
 full  curl                    curl   sends test mail
 full  swaks                   -      sends test mail
 full  postfix                 -      a real mail server to talk to
@@ -129,7 +130,13 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=no
+clean_up() {
+  rm -f "$log"
+  [ $policy_is_ours = no ] || "${as_root[@]}" rm -f $policy
+}
+trap clean_up EXIT
 
 quietly() {
   "${as_root[@]}" "$@" >"$log" 2>&1 && return
@@ -143,5 +150,11 @@ if [[ " ${missing[*]} " == *" postfix "* ]]; then
   # Without a configuration of its own Debian's Postfix is not started.
   echo 'postfix postfix/main_mailer_type select No configuration' |
     quietly debconf-set-selections
+fi
+# Of a web or mail server only the program is wanted: none is started.
+if [ ! -e $policy ]; then
+  policy_is_ours=yes
+  printf '#!/bin/sh\nexit 101\n' | quietly tee $policy
+  quietly chmod 755 $policy
 fi
 quietly "${install[@]}" "${missing[@]}"
