@@ -5,7 +5,7 @@
 # alternate.  For many in flight each system has its best of 1, 2 and 4 threads.
 # Every result of every call is checked; a wrong one ends the run.
 set -euo pipefail
-ours=${1:?the directory of the programs is missing}/peer_ours
+ours=$(realpath "${1:?the directory of the programs is missing}")/peer_ours
 rounds=${2:-5}
 calls=${3:-200000}
 one_calls=$((calls / 20))
