@@ -35,7 +35,17 @@ int Use() {
   return state.Run(kRoundTrip).text() == "OK true there and back" ? 0 : 1;
 }
 
-TEST(ForkTest, BeforeTheFirstAttachBothMayUseThePlugin) {
+class ForkTest : public testing::Test {
+ protected:
+  void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer does not support children of a process with "
+                    "threads: they end, or fill the memory";
+#endif
+  }
+};
+
+TEST_F(ForkTest, BeforeTheFirstAttachBothMayUseThePlugin) {
   FakeHost host;
   TestPlugin opened(Api(), host, {{"many", 100}});
   // In a process without threads of the plugin; the fake host's loop is one of
@@ -54,7 +64,7 @@ TEST(ForkTest, BeforeTheFirstAttachBothMayUseThePlugin) {
 
 // Nothing runs in `state`: what a fork does to a Lua state that another thread is
 // in the middle of is nobody's to mend.
-class AfterAttach : public testing::Test {
+class AfterAttach : public ForkTest {
  protected:
   // While other threads take the plugin's mutexes all the time, one of which may
   // be locked at the moment of the fork, and then is in the child for ever.
