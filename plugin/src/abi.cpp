@@ -186,10 +186,9 @@ msys_status Attach(msys_plugin* plugin, lua_State* L, std::uint32_t loop,
   if (!engine.host().OnLoop(loop)) {
     return Fail(error, MSYS_E_THREAD, "attach: call it on the loop's thread");
   }
-  if (engine.stopping()) {
-    return Fail(error, MSYS_E_CLOSED, "attach: stop() has begun");
-  }
-  return Guard(error, [&] {
+  constexpr char kStopped[] = "attach: stop() has begun";
+  if (!engine.BeginAttach()) return Fail(error, MSYS_E_CLOSED, kStopped);
+  const msys_status status = Guard(error, [&] {
     std::string text;
     auto state = State::Open(engine, L, engine.loop(loop),
                              name != nullptr ? name : "unnamed", text);
@@ -199,10 +198,13 @@ msys_status Attach(msys_plugin* plugin, lua_State* L, std::uint32_t loop,
                                                               : MSYS_E_LUA,
                   ("attach: " + text).c_str());
     }
-    engine.Add(*state);
+    if (!engine.Add(*state)) return Fail(error, MSYS_E_CLOSED, kStopped);
     *out = reinterpret_cast<msys_state*>(state.release());
     return msys_status{MSYS_OK};
   });
+  // Only now, with whatever was made of a state that is not attached gone.
+  engine.EndTransit();
+  return status;
 }
 
 msys_status Detach(msys_state* state, void (*done)(void*), void* ctx) {

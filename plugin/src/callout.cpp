@@ -391,7 +391,7 @@ void State::FinishDetach() {
   void (*done)(void*) = done_;
   void* ctx = done_ctx_;
   delete this;
-  e.Gone();
+  e.EndTransit();
   done(ctx);
 }
 

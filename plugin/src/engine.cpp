@@ -16,23 +16,32 @@ Engine::Engine(const msys_host& host, std::int32_t completion_returns)
   }
 }
 
-void Engine::Add(State& state) {
+bool Engine::BeginAttach() {
+  WaitableLock lock(mu_);
+  if (stopping()) return false;
+  ++in_transit_;
+  return true;
+}
+
+bool Engine::Add(State& state) {
   // Before the state can have jobs, and before anything that may throw has left
   // a trace of it.
   pools_.ClaimThreads();
   process::ThreadsStart();
   WaitableLock lock(mu_);
+  if (stopping()) return false;
   states_.push_back(&state);
+  return true;
 }
 
 void Engine::Unlist(State& state) {
   WaitableLock lock(mu_);
-  if (std::erase(states_, &state) > 0) ++leaving_;
+  if (std::erase(states_, &state) > 0) ++in_transit_;
 }
 
-void Engine::Gone() {
+void Engine::EndTransit() {
   WaitableLock lock(mu_);
-  --leaving_;
+  --in_transit_;
   changed_.notify_all();
 }
 
@@ -45,7 +54,7 @@ std::uint64_t Engine::JobsLeft() {
 bool Engine::Drained(std::uint64_t until_ns, bool may_wait, bool states_too) {
   WaitableLock lock(mu_);
   for (;;) {
-    const bool attached = !states_.empty() || leaving_ > 0;
+    const bool attached = !states_.empty() || in_transit_ > 0;
     if (JobsLeft() == 0 && !(states_too && attached)) return true;
     const std::uint64_t now = NowNs();
     if (!may_wait || now >= until_ns) return false;
@@ -59,8 +68,12 @@ bool Engine::Drained(std::uint64_t until_ns, bool may_wait, bool states_too) {
 }
 
 msys_status Engine::Stop(std::uint32_t deadline_ms, std::string& error) {
-  const bool first = !stopping_.exchange(true, std::memory_order_relaxed);
-  if (first) {
+  if (!stopping()) {
+    {
+      // Whoever attaches now is either seen below or refused.
+      WaitableLock lock(mu_);
+      stopping_.store(true, std::memory_order_relaxed);
+    }
     deadline_ns_ = NowNs() + std::uint64_t{deadline_ms} * 1'000'000;
   }
   const bool may_wait = !host_.OnAnyLoop();
@@ -81,8 +94,13 @@ msys_status Engine::Stop(std::uint32_t deadline_ms, std::string& error) {
   return MSYS_E_BUSY;
 }
 
+std::size_t Engine::InTransit() {
+  WaitableLock lock(mu_);
+  return static_cast<std::size_t>(in_transit_);
+}
+
 void Engine::ReportLeft(std::string& error) {
-  std::size_t states = 0;
+  std::size_t states = InTransit();
   std::size_t running = 0;
   const std::uint64_t now = NowNs();
   ForEachState([&](State& state) {

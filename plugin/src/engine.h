@@ -46,11 +46,17 @@ class Engine {
     return std::this_thread::get_id() == main_thread_;
   }
 
-  // [loop] The first one claims the threads.
-  void Add(State& state) EXCLUDES(mu_);
-  // The state is about to go: nobody finds it here any more; then it is gone.
+  // [loop] A state is about to be made, and stop() takes it for one that is
+  // attached until EndTransit().  False: stop() has begun.
+  [[nodiscard]] bool BeginAttach() EXCLUDES(mu_);
+  // [loop] It is there; the first one claims the threads.  False: stop() has begun
+  // meanwhile, and nobody finds the state here.
+  [[nodiscard]] bool Add(State& state) EXCLUDES(mu_);
+  // The state is about to go: nobody finds it here any more, but stop() still takes
+  // it for attached until EndTransit().
   void Unlist(State& state) EXCLUDES(mu_);
-  void Gone() EXCLUDES(mu_);
+  // After it the engine may be gone, unless a state is attached.
+  void EndTransit() EXCLUDES(mu_);
   std::uint64_t NextStateNumber() {
     return 1 + state_numbers_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -76,6 +82,7 @@ class Engine {
   bool Drained(std::uint64_t until_ns, bool may_wait, bool states_too)
       EXCLUDES(mu_);
   std::uint64_t JobsLeft() REQUIRES(mu_);
+  std::size_t InTransit() EXCLUDES(mu_);
   void ReportLeft(std::string& error) EXCLUDES(mu_);
 
   const Host host_;
@@ -85,7 +92,7 @@ class Engine {
   std::vector<std::unique_ptr<Loop>> loops_;
   Timer timer_;
   LockTable locks_;
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false};  // written under mu_
   std::atomic<std::uint64_t> state_numbers_{0};  // relaxed: only unique
   std::uint64_t deadline_ns_ = 0;  // [main] of the first Stop()
   bool cancelled_ = false;         // [main] what was queued then
@@ -93,7 +100,7 @@ class Engine {
   WaitableMutex mu_;
   std::condition_variable changed_;
   std::vector<State*> states_ GUARDED_BY(mu_);
-  int leaving_ GUARDED_BY(mu_) = 0;  // unlisted and not gone
+  int in_transit_ GUARDED_BY(mu_) = 0;  // states on their way in or out
 };
 
 }  // namespace msys

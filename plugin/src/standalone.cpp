@@ -27,10 +27,10 @@ class Interpreter {
     if (!engine_.pools().Configure(nullptr, error)) return false;
     auto state = State::Open(engine_, main, engine_.loop(0), "lua", error);
     if (state == nullptr) return false;
-    engine_.Add(*state);
+    if (!engine_.Add(*state)) return false;  // it is not being stopped
     if (!state->OpenMain()) {
       engine_.Unlist(*state);
-      engine_.Gone();
+      engine_.EndTransit();
       error = "not enough memory";
       return false;
     }
@@ -46,7 +46,7 @@ class Interpreter {
     if (state == nullptr) return;
     engine_.Unlist(*state);
     state->CloseMain();
-    engine_.Gone();
+    engine_.EndTransit();
     std::string error;
     engine_.Stop(0, error);  // nothing is left but workers on their way out
     engine_.AtRest(true);

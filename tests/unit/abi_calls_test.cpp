@@ -3,8 +3,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdlib>
 #include <cstring>
+#include <future>
 
+#include "gate.h"
 #include "test_plugin.h"
 extern "C" {
 #include <lauxlib.h>
@@ -152,6 +156,49 @@ TEST_F(OpenTest, ErrorsOfAnySize) {
       }
     }
   }
+}
+
+// Lua's memory, of which the first request after Arm() waits at a gate.
+struct SlowMemory {
+  Gate gate;
+  std::atomic<bool> armed{false};
+
+  static void* Allocate(void* ud, void* block, std::size_t, std::size_t size) {
+    auto& self = *static_cast<SlowMemory*>(ud);
+    if (self.armed.exchange(false)) self.gate.Pass();
+    if (size != 0) return std::realloc(block, size);
+    std::free(block);
+    return nullptr;
+  }
+};
+
+// stop() takes a state that is being attached for one that is, or else the plugin
+// could be closed under it; and none is attached any more once it has begun.
+TEST(StopTest, AnAttachUnderWayIsWaitedForAndRefused) {
+  FakeHost host;
+  TestPlugin plugin(api, host);
+  SlowMemory memory;
+  std::promise<msys_status> attached;
+  Error error;
+  msys_state* state = reinterpret_cast<msys_state*>(1);
+  host.Later(0, [&] {
+    lua_State* L = lua_newstate(&SlowMemory::Allocate, &memory);
+    memory.armed = true;
+    const msys_status status = api.attach(plugin.handle, L, 0, "x", &state, &error);
+    lua_close(L);
+    attached.set_value(status);
+  });
+  memory.gate.AwaitArrivals();
+  std::string text;
+  EXPECT_EQ(plugin.Stop(0, &text), MSYS_E_BUSY);
+  EXPECT_EQ(text, "stop: 1 Lua states are still attached; detach them and call "
+                  "stop() again");
+  EXPECT_EQ(api.close(plugin.handle), MSYS_E_BUSY);
+  memory.gate.Open();
+  EXPECT_EQ(attached.get_future().get(), MSYS_E_CLOSED);
+  EXPECT_TRUE(Has(error, "attach: stop() has begun")) << error.text;
+  EXPECT_EQ(state, nullptr);
+  EXPECT_EQ(plugin.Stop(0), MSYS_OK);
 }
 
 class CallsTest : public testing::Test {
