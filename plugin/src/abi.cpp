@@ -239,12 +239,14 @@ void SessionClose(msys_session* session) {
 }
 
 void SessionPushSelf(msys_session* session, lua_State* L) {
+  if (process::IsFork()) return;
   PushSelf(Of(session), L);
 }
 
 msys_status Run(msys_state* state, msys_callout* callout) {
   if (state == nullptr || callout == nullptr) return MSYS_E_ARG;
   if (!MSYS_HAS(callout, plugin_data)) return MSYS_E_ABI;
+  callout->plugin_data = nullptr;
   if (callout->prepare == nullptr || callout->finish == nullptr ||
       callout->flags != 0) {
     return MSYS_E_ARG;
@@ -291,6 +293,9 @@ void BlockingEnd(msys_blocking* region) {
 
 msys_status CurrentWorker(msys_worker* out) {
   if (out == nullptr || !MSYS_HAS(out, pool)) return MSYS_E_ARG;
+  out->worker = 0;
+  out->pool = nullptr;
+  if (process::IsFork()) return MSYS_E_FORK;
   const Worker* worker = Worker::current();
   if (worker == nullptr) return MSYS_E_NOT_FOUND;
   out->worker = worker->number;
@@ -306,14 +311,17 @@ std::uint32_t PoolCount(msys_plugin* plugin) {
 
 msys_status PoolStats(msys_plugin* plugin, std::uint32_t index,
                       msys_pool_stats* out) {
-  if (plugin == nullptr || out == nullptr) return MSYS_E_ARG;
+  if (out == nullptr) return MSYS_E_ARG;
   if (out->struct_size < offsetof(msys_pool_stats, run)) return MSYS_E_ABI;
+  msys_pool_stats stats{};
+  const std::uint32_t size = std::min<std::uint32_t>(out->struct_size, sizeof stats);
+  stats.struct_size = size;
+  std::memcpy(out, &stats, size);
+  if (plugin == nullptr) return MSYS_E_ARG;
   if (process::IsFork()) return MSYS_E_FORK;
   if (index >= plugin->engine.pools().size()) return MSYS_E_NOT_FOUND;
   return Guard(nullptr, [&] {
-    msys_pool_stats stats;
     plugin->engine.pools().at(index).Snapshot(stats);
-    const std::uint32_t size = std::min<std::uint32_t>(out->struct_size, sizeof stats);
     std::memcpy(out, &stats, size);
     out->struct_size = size;
     return msys_status{MSYS_OK};

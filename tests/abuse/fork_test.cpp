@@ -131,6 +131,10 @@ int FirstThatDoesNotRefuse(const msys_api& api, TestState& state,
                       nullptr));                                            // 8
   refuses(api.stop(plugin, 1000, &error));                                  // 9
   refuses(api.close(plugin));                                               // 10
+  msys_worker worker{sizeof worker, 7, "garbage"};
+  refuses(api.current_worker(&worker));                                     // 11
+  refuses(api.cancel(&callout));                                            // 12
+  if (worker.pool != nullptr || stats.concurrency != 0) return 13;
   return failed;
 }
 
@@ -143,6 +147,10 @@ TEST_F(AfterAttach, EveryFunctionOfTheChildRefuses) {
 TEST_F(AfterAttach, WhatHasNoStatusDoesNothing) {
   msys_session* session = state.OpenSession();
   ForkUnderFire([&] {
+    lua_createtable(state.L, 0, 0);
+    const void* module = lua_topointer(state.L, -1);
+    Api().session_push_self(session, state.L);
+    if (lua_topointer(state.L, -1) != module) return 2;
     Api().session_close(session);
     msys_blocking region;
     Api().blocking_begin(state.L, &region);

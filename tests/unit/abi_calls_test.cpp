@@ -8,8 +8,7 @@
 #include <cstring>
 #include <future>
 
-#include "gate.h"
-#include "test_plugin.h"
+#include "../regression/gates.h"
 extern "C" {
 #include <lauxlib.h>
 #include <lua.h>
@@ -337,6 +336,49 @@ TEST_F(CallsTest, RunMisuse) {
   elsewhere.CloseSession(foreign);
 }
 
+// A host that does not look at statuses finds nothing that was left there before.
+TEST_F(CallsTest, WhatIsGivenBackIsDefinedAfterAFailure) {
+  msys_pool_stats stats;
+  for (const auto& [handle, index] :
+       {std::pair{plugin.handle, 9u}, {static_cast<msys_plugin*>(nullptr), 0u}}) {
+    std::memset(&stats, '#', sizeof stats);
+    stats.struct_size = sizeof stats;
+    EXPECT_NE(api.pool_stats(handle, index, &stats), MSYS_OK);
+    msys_pool_stats zero{};
+    zero.struct_size = sizeof zero;
+    EXPECT_EQ(std::memcmp(&stats, &zero, sizeof stats), 0);
+  }
+  msys_callout callout{};
+  callout.struct_size = sizeof callout;
+  const auto failed = [&](msys_status wanted) {
+    EXPECT_EQ(wanted, [&] {
+      callout.plugin_data = &callout;
+      return api.run(state.handle, &callout);
+    }());
+    EXPECT_EQ(callout.plugin_data, nullptr);
+    EXPECT_EQ(api.cancel(&callout), MSYS_E_NOT_FOUND);
+  };
+  failed(MSYS_E_ARG);  // no functions
+  callout.prepare = [](void*, lua_State*) { return -1; };
+  callout.finish = [](void*, lua_State*, msys_status, int) { FAIL(); };
+  failed(MSYS_E_THREAD);
+  EXPECT_EQ(api.run(nullptr, &callout), MSYS_E_ARG);
+  Gates gates(api);
+  TestState leaving(plugin, 0, "leaving", std::ref(gates));
+  auto held = leaving.Start("msys.runInPool('one', pass)");
+  gates.passed.AwaitArrivals();
+  leaving.Detach();
+  fake.On(0, [&] {
+    msys_session* session = reinterpret_cast<msys_session*>(1);
+    EXPECT_EQ(api.session_open(leaving.handle, &session), MSYS_E_CLOSED);
+    EXPECT_EQ(session, nullptr);
+    callout.plugin_data = &callout;
+    EXPECT_EQ(api.run(leaving.handle, &callout), MSYS_E_CLOSED);
+    EXPECT_EQ(callout.plugin_data, nullptr);
+  });
+  gates.passed.Open();
+}
+
 TEST_F(CallsTest, PrepareThatMiscounts) {
   static msys_status seen = MSYS_OK;
   for (const int said : {-1, 0, 5, 1000}) {
@@ -365,6 +407,7 @@ TEST_F(CallsTest, PrepareThatMiscounts) {
 TEST_F(CallsTest, StatisticsOfAnySize) {
   msys_pool_stats stats{};
   EXPECT_EQ(api.pool_stats(plugin.handle, 0, nullptr), MSYS_E_ARG);
+  stats.struct_size = sizeof stats;
   EXPECT_EQ(api.pool_stats(nullptr, 0, &stats), MSYS_E_ARG);
   for (const std::uint32_t size : {0u, 4u, 100u}) {
     stats.struct_size = size;
@@ -377,11 +420,13 @@ TEST_F(CallsTest, StatisticsOfAnySize) {
   EXPECT_EQ(api.pool_stats(plugin.handle, UINT32_MAX, &stats), MSYS_E_NOT_FOUND);
   EXPECT_EQ(api.pool_count(plugin.handle), 9u);
   EXPECT_EQ(api.pool_count(nullptr), 0u);
-  msys_worker worker{};
+  msys_worker worker{0, 7, "garbage"};
   EXPECT_EQ(api.current_worker(&worker), MSYS_E_ARG);
   EXPECT_EQ(api.current_worker(nullptr), MSYS_E_ARG);
   worker.struct_size = sizeof worker;
   EXPECT_EQ(api.current_worker(&worker), MSYS_E_NOT_FOUND);
+  EXPECT_EQ(worker.worker, 0);
+  EXPECT_EQ(worker.pool, nullptr);
   EXPECT_EQ(api.histogram_quantile_ns(nullptr, 0.5), 0u);
 }
 

@@ -396,7 +396,8 @@ typedef struct msys_api {
   void (*session_push_self)(msys_session *session, struct lua_State *L);
 
   /* [loop] Starts a callout.  MSYS_OK: finish() will be called, perhaps before
-   * run() returns.  Failure (ARG, NOMEM, CLOSED, THREAD, FORK): it will not. */
+   * run() returns.  Failure (ARG, NOMEM, CLOSED, THREAD, FORK): it will not, and
+   * plugin_data is NULL (but with ABI), so that cancel() finds nothing. */
   msys_status (*run)(msys_state *state, msys_callout *callout);
 
   /* [loop] Ends a callout whose session went away: its queued jobs are dropped,
@@ -414,10 +415,12 @@ typedef struct msys_api {
   /* The thread of blocking_begin().  Waits for the turn. */
   void (*blocking_end)(msys_blocking *region);
 
-  /* [any] MSYS_E_NOT_FOUND when the calling thread is no worker of a pool. */
+  /* [any] MSYS_E_NOT_FOUND when the calling thread is no worker of a pool; then,
+   * and in a fork, worker is 0 and pool NULL. */
   msys_status (*current_worker)(msys_worker *out);
 
-  /* [any] Pools are numbered from 0 for pool_stats; ids are the Lua ones. */
+  /* [any] Pools are numbered from 0 for pool_stats; ids are the Lua ones.  After
+   * a failure other than ABI all fields but struct_size are zero. */
   uint32_t (*pool_count)(msys_plugin *plugin);
   msys_status (*pool_stats)(msys_plugin *plugin, uint32_t index,
                             msys_pool_stats *out);
