@@ -323,8 +323,12 @@ void Pool::Forget(PoolLane& lane) {
     MutexLock lock(mu_);
     mine = ready_.Remove(lane);
   }
-  // Ours alone now; without work it becomes idle.
-  if (mine && lane.Settle()) lane.turn.Submit(lane);
+  if (!mine) return;
+  // Ours alone now.  Its wait is over, and with it its place among those who wait
+  // for the turn; without work it becomes idle.
+  lane.ticket = 0;
+  lane.misses = 0;
+  if (lane.Settle()) lane.turn.Submit(lane);
 }
 
 bool Pool::Admit(Admission& admission) {

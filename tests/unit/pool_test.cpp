@@ -46,6 +46,8 @@ class FakeState final : public LaneRunner {
     turn_.Release(self);
   }
 
+  Turn& turn() { return turn_; }
+
  private:
   struct Job {
     std::function<void()> f;
@@ -115,6 +117,26 @@ TEST_F(PoolTest, TenThousandJobsOfTenThousandStatesStartInOrder) {
   AwaitRest(pool);
   ASSERT_EQ(order.size(), 10'000u);
   for (int i = 0; i < 10'000; ++i) ASSERT_EQ(order[i], i);
+}
+
+TEST_F(PoolTest, ALaneThatIsForgottenHasLostItsPlace) {
+  Pool& pool = NewPool(1);
+  Gate hold;
+  NewState(pool).Submit([&] { hold.Pass(); });
+  hold.AwaitArrivals();
+  FakeState& state = NewState(pool);
+  Work work;
+  PoolLane lane(state.turn(), pool, state, home_);
+  ASSERT_TRUE(lane.Push(&work));
+  lane.ticket = 7;  // it has waited for the turn, and come too late
+  lane.misses = 3;
+  EXPECT_FALSE(pool.Wake(lane, nullptr)) << "all threads are busy";
+  ASSERT_TRUE(lane.Remove(&work));
+  pool.Forget(lane);
+  EXPECT_TRUE(lane.idle());
+  EXPECT_EQ(lane.ticket, 0u);
+  EXPECT_EQ(lane.misses, 0);
+  hold.Open();
 }
 
 TEST_F(PoolTest, WhoLooksAtItsFiguresHoldsUpNobody) {
