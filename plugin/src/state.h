@@ -84,7 +84,7 @@ class State final : public LaneRunner {
   bool on_home_loop() const { return engine.host().OnLoop(home.index()); }
 
   // ---- blocking regions (T6) -------------------------------------------------
-  // The running code, on L, may give up the turn while it blocks: it is a
+  // The running code, on L, may give up the turn while it blocks: it is the calling
   // worker's, and does not run in the middle of something of ours.
   bool MayLeaveTurn(lua_State* L) const;
   void LeaveTurn(Slice& slice);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <future>
+#include <thread>
 
 #include "../regression/gates.h"
 extern "C" {
@@ -377,6 +378,23 @@ TEST_F(CallsTest, WhatIsGivenBackIsDefinedAfterAFailure) {
     EXPECT_EQ(callout.plugin_data, nullptr);
   });
   gates.passed.Open();
+}
+
+// A thread that a C function has started is not the one that was given the turn.
+TEST_F(CallsTest, AnotherThreadCannotBeginABlockingRegion) {
+  Gates gates(api);
+  TestState other(plugin, 0, "other", std::ref(gates));
+  auto held = other.Start("return msys.runInPool('one', hold)");
+  gates.held.AwaitArrivals();
+  msys_blocking regions[2];
+  std::thread([&] { api.blocking_begin(other.L, &regions[0]); }).join();
+  fake.On(1, [&] { api.blocking_begin(other.L, &regions[1]); });
+  auto next = other.Start("return 'it has the turn'");
+  EXPECT_FALSE(next->done()) << "while the closure runs";
+  for (msys_blocking& region : regions) api.blocking_end(&region);
+  gates.held.Open();
+  EXPECT_EQ(next->Wait().text(), "OK it has the turn");
+  EXPECT_EQ(held->Wait().text(), "OK true");
 }
 
 TEST_F(CallsTest, PrepareThatMiscounts) {
