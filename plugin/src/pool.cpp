@@ -34,7 +34,8 @@ Pool::Pool(const Host& host, std::string name, int id, Limits limits)
       host_(host),
       name_(std::move(name)),
       id_(id),
-      limits_(limits),
+      backlog_(limits.backlog),
+      stack_size_kib_(limits.stack_size_kib),
       concurrency_(limits.concurrency),
       shown_concurrency_(limits.concurrency) {
   ThreadSupply::OfProcess().Join(*this);
@@ -332,9 +333,9 @@ void Pool::Forget(PoolLane& lane) {
 }
 
 bool Pool::Admit(Admission& admission) {
-  if (limits_.backlog == 0) return true;
+  if (backlog() == 0) return true;
   MutexLock lock(mu_);
-  if (waiting_ == nullptr && admitted_ < limits_.backlog) {
+  if (waiting_ == nullptr && admitted_ < backlog()) {
     ++admitted_;
     return true;
   }
@@ -345,15 +346,15 @@ bool Pool::Admit(Admission& admission) {
 }
 
 bool Pool::AdmitNow() {
-  if (limits_.backlog == 0) return true;
+  if (backlog() == 0) return true;
   MutexLock lock(mu_);
-  if (waiting_ != nullptr || admitted_ >= limits_.backlog) return false;
+  if (waiting_ != nullptr || admitted_ >= backlog()) return false;
   ++admitted_;
   return true;
 }
 
 void Pool::Unadmit() {
-  if (limits_.backlog == 0) return;
+  if (backlog() == 0) return;
   Admission* next = nullptr;
   {
     MutexLock lock(mu_);
@@ -461,7 +462,7 @@ void Pool::Snapshot(msys_pool_stats& out) {
   std::memset(out.name, 0, sizeof out.name);
   std::strncpy(out.name, name_.c_str(), sizeof out.name - 1);
   out.concurrency = concurrency();
-  out.backlog = limits_.backlog;
+  out.backlog = backlog();
   out.threads = active();
   out.threads_active = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(out.threads, out.running));

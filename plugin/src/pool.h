@@ -117,10 +117,13 @@ class Pool final : public Executor, private ThreadSupply::User {
   std::uint32_t active() const {
     return shown_active_.load(std::memory_order_relaxed);
   }
-  const Limits& limits() const { return limits_; }
+  Limits limits() const { return {concurrency(), backlog(), stack_size_kib_}; }
   // Before the first job only.
-  void set_backlog(std::uint32_t backlog) { limits_.backlog = backlog; }
-  void set_stack_size_kib(std::uint32_t kib) { limits_.stack_size_kib = kib; }
+  void set_backlog(std::uint32_t backlog) {
+    backlog_.store(backlog, std::memory_order_relaxed);
+  }
+  // [main], as is reading it.
+  void set_stack_size_kib(std::uint32_t kib) { stack_size_kib_ = kib; }
 
   // No worker is in it, and no thread is busy sending one.
   bool AtRest() EXCLUDES(mu_);
@@ -190,6 +193,7 @@ class Pool final : public Executor, private ThreadSupply::User {
   void Work(WorkerSlot& slot, Lane& first);
   Lane* NextLane(Worker& self, WorkerSlot& slot) EXCLUDES(mu_);
   static void RunOnHomeLoops(LaneList lanes);
+  std::uint32_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
   void SumStats(msys_pool_stats& out) REQUIRES(lanes_mu_);
   void ShowActive() REQUIRES(mu_) {
     shown_active_.store(active_, std::memory_order_relaxed);
@@ -199,7 +203,9 @@ class Pool final : public Executor, private ThreadSupply::User {
   const std::string name_;
   const int id_;
   std::size_t index_ = 0;
-  Limits limits_;
+  // relaxed: it changes before there are jobs; figures are shown even then.
+  std::atomic<std::uint32_t> backlog_;
+  std::uint32_t stack_size_kib_;
 
   Mutex mu_;
   std::uint32_t concurrency_ GUARDED_BY(mu_);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <vector>
+#include <utility>
 
 namespace msys {
 namespace {
@@ -47,19 +47,66 @@ struct PoolSet::Change {
   std::optional<std::uint32_t> concurrency, backlog, stack_size_kib;
 };
 
+// What Configure() will do, prepared so far that doing it cannot fail.
+struct PoolSet::Plan {
+  std::vector<std::unique_ptr<Pool>> made;
+  std::vector<std::pair<Pool*, Change>> updates;
+};
+
 bool PoolSet::Configure(const msys_config* config, std::string& error) {
   std::vector<Change> changes;
-  if (size() == 0) {
-    for (const Predefined& p : kPredefined) {
-      changes.push_back({p.name, p.concurrency, p.backlog, 0});
-    }
-  }
+  if (!ReadChanges(config, changes, error)) return false;
+  MutexLock lock(mu_);
+  Plan plan;
+  if (!MakePlan(std::move(changes), plan, error)) return false;
+  // More threads are allowed before they are asked for, fewer after.
+  AllowIfClaimed(ThreadsWanted(plan));
+  Apply(plan);
+  AllowIfClaimed(ThreadsWanted());
+  if (claimed_) WarnIfFewer();
+  return true;
+}
 
-  // Everything is read and checked before anything is changed.
+// ---- reading -------------------------------------------------------------------
+
+namespace {
+
+// No younger header's struct is as large; a number that was never set may be.
+constexpr std::uint32_t kMaxStride = 4096;
+constexpr std::uint32_t kMaxStackKib = 1024 * 1024;
+
+bool WrongSize(std::uint32_t index, std::uint32_t size, std::string& error) {
+  error = "pool " + std::to_string(index) + ": struct_size is " +
+          std::to_string(size) +
+          "; set it to sizeof(msys_pool_config) in every element";
+  return false;
+}
+
+bool CheckName(std::uint32_t index, const char* name, std::string& error) {
+  if (name != nullptr && ValidName({name, strnlen(name, 80)})) return true;
+  error = "pool " + std::to_string(index) + ": name " +
+          (name == nullptr ? std::string("is NULL")
+                           : '"' + std::string(name, strnlen(name, 80)) + '"') +
+          "; 1 to 64 letters, digits, '_', '-' or '.' are wanted";
+  return false;
+}
+
+bool CheckMost(const std::string& pool, const char* what,
+               std::optional<std::uint32_t> value, std::uint32_t most,
+               const char* unit, std::string& error) {
+  if (value.value_or(0) <= most) return true;
+  error = "pool \"" + pool + "\": " + what + " " + std::to_string(*value) + unit +
+          "; at most " + std::to_string(most) + unit + " is possible";
+  return false;
+}
+
+}  // namespace
+
+bool PoolSet::ReadChanges(const msys_config* config, std::vector<Change>& changes,
+                          std::string& error) {
   const std::uint32_t count = config == nullptr ? 0 : config->pool_count;
-  const char* bytes =
-      count == 0 ? nullptr : reinterpret_cast<const char*>(config->pools);
-  if (count > 0 && bytes == nullptr) {
+  if (count == 0) return true;
+  if (config->pools == nullptr) {
     error = "pool_count is " + std::to_string(count) + " but pools is NULL";
     return false;
   }
@@ -68,149 +115,154 @@ bool PoolSet::Configure(const msys_config* config, std::string& error) {
             std::to_string(kMaxPools) + " are possible";
     return false;
   }
-  const std::uint32_t stride = count == 0 ? 0 : config->pools->struct_size;
-  if (stride % alignof(msys_pool_config) != 0) {
-    error = "pool 0: struct_size is " + std::to_string(stride) +
-            "; set it to sizeof(msys_pool_config) in every element";
-    return false;
+  const auto* bytes = reinterpret_cast<const char*>(config->pools);
+  const std::uint32_t stride = config->pools->struct_size;
+  if (stride % alignof(msys_pool_config) != 0 || stride > kMaxStride) {
+    return WrongSize(0, stride, error);
   }
   for (std::uint32_t i = 0; i < count; ++i) {
-    const auto* pool =
-        reinterpret_cast<const msys_pool_config*>(bytes + i * std::size_t{stride});
-    if (pool->struct_size != stride || !MSYS_HAS(pool, name)) {
-      error = "pool " + std::to_string(i) + ": struct_size is " +
-              std::to_string(pool->struct_size) +
-              "; set it to sizeof(msys_pool_config) in every element";
-      return false;
+    const auto& pool =
+        *reinterpret_cast<const msys_pool_config*>(bytes + i * std::size_t{stride});
+    if (pool.struct_size != stride || !MSYS_HAS(&pool, name)) {
+      return WrongSize(i, pool.struct_size, error);
     }
-    if (pool->name == nullptr || !ValidName(pool->name)) {
-      error = "pool " + std::to_string(i) + ": name " +
-              (pool->name == nullptr ? std::string("is NULL")
-                                     : '"' + std::string(pool->name, strnlen(pool->name, 80)) + '"') +
-              "; 1 to 64 letters, digits, '_', '-' or '.' are wanted";
-      return false;
-    }
-    Change change{pool->name, {}, {}, {}};
-    const auto take = [](std::uint32_t value, std::optional<std::uint32_t>& to) {
-      if (value != MSYS_UNSET) to = value;
-    };
-    take(pool->concurrency, change.concurrency);
-    if (MSYS_HAS(pool, backlog)) take(pool->backlog, change.backlog);
-    if (MSYS_HAS(pool, stack_size_kib)) {
-      take(pool->stack_size_kib, change.stack_size_kib);
-    }
-    if (change.concurrency.value_or(0) > kMaxConcurrency) {
-      error = "pool \"" + change.name + "\": concurrency " +
-              std::to_string(*change.concurrency) + "; at most " +
-              std::to_string(kMaxConcurrency) + " is possible";
-      return false;
-    }
-    constexpr std::uint32_t kMaxStackKib = 1024 * 1024;
-    if (change.stack_size_kib.value_or(0) > kMaxStackKib) {
-      error = "pool \"" + change.name + "\": stack size " +
-              std::to_string(*change.stack_size_kib) + " KiB; at most " +
-              std::to_string(kMaxStackKib) + " KiB is possible";
-      return false;
-    }
-    changes.push_back(std::move(change));
-  }
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    for (std::size_t j = std::max<std::size_t>(i + 1, changes.size() - count);
-         j < changes.size() && i >= changes.size() - count; ++j) {
-      if (EqualIgnoringCase(changes[i].name, changes[j].name)) {
-        error = "pool \"" + changes[j].name + "\" is configured twice";
-        return false;
-      }
-    }
-  }
-  std::vector<std::unique_ptr<Pool>> made;
-  int next_id = kFirstOwnId;
-  for (std::size_t i = 0; i < size(); ++i) {
-    next_id = std::max(next_id, at(i).id() + 1);
-  }
-  const auto pending = [&](std::string_view name) -> Pool* {
-    for (const auto& pool : made) {
-      if (EqualIgnoringCase(pool->name(), name)) return pool.get();
-    }
-    return nullptr;
-  };
-  MutexLock lock(mu_);
-  const auto WarnIfTooLate = [&](const Change& change) REQUIRES(mu_) {
-    if (!claimed_ || change.stack_size_kib.value_or(0) <= stack_kib_) return;
-    host_.Log(MSYS_LOG_WARNING, "pool",
-              "%s: stack size %u KiB: the threads' stacks stay as they are while "
-              "the plugin runs; restart for larger ones",
-              change.name.c_str(), *change.stack_size_kib);
-  };
-  std::vector<std::pair<Pool*, Change>> updates;
-  for (Change& change : changes) {
-    Pool* pool = Find(change.name);
-    if (pool == nullptr) pool = pending(change.name);
-    if (pool != nullptr) {
-      const bool fixed = claimed_ && pending(change.name) == nullptr;
-      if (fixed && change.backlog &&
-          *change.backlog != pool->limits().backlog) {
-        host_.Log(MSYS_LOG_WARNING, "pool",
-                  "%s: its backlog stays %u: it cannot change while the plugin "
-                  "runs; restart for %u",
-                  pool->name().c_str(), pool->limits().backlog, *change.backlog);
-      }
-      WarnIfTooLate(change);
-      updates.emplace_back(pool, change);
-      continue;
-    }
-    WarnIfTooLate(change);
-    const bool predefined = size() == 0 && made.size() < std::size(kPredefined);
-    made.push_back(std::make_unique<Pool>(
-        host_, change.name,
-        predefined ? static_cast<int>(made.size()) : next_id++,
-        Pool::Limits{change.concurrency.value_or(1), change.backlog.value_or(0),
-                     change.stack_size_kib.value_or(0)}));
-  }
-  if (size() + made.size() > kMaxPools) {
-    error = std::to_string(size() + made.size()) + " pools in all; at most " +
-            std::to_string(kMaxPools) + " are possible";
-    return false;
-  }
-
-  // Nothing below fails.
-  for (auto& [pool, change] : updates) {
-    if (!claimed_ && change.backlog) pool->set_backlog(*change.backlog);
-    if (change.stack_size_kib) pool->set_stack_size_kib(*change.stack_size_kib);
-  }
-  std::size_t index = size();
-  for (auto& pool : made) {
-    pool->set_index(index);
-    pools_[index++].store(pool.release(), std::memory_order_relaxed);
-  }
-  size_.store(index, std::memory_order_release);
-  // More threads are allowed before they are asked for, fewer after.
-  std::size_t most = ThreadsWanted();
-  for (auto& [pool, change] : updates) {
-    const std::uint32_t now = pool->concurrency();
-    most += std::max(now, change.concurrency.value_or(now)) - now;
-  }
-  const auto allow = [this](std::size_t threads) REQUIRES(mu_) {
-    WithTbb([this, threads]() REQUIRES(mu_) { Allow(threads); });
-  };
-  if (claimed_) allow(most);
-  for (auto& [pool, change] : updates) {
-    if (change.concurrency) pool->SetConcurrency(*change.concurrency);
-  }
-  if (claimed_) {
-    allow(ThreadsWanted());
-    WarnIfFewer();
+    if (!ReadChange(pool, i, changes, error)) return false;
   }
   return true;
 }
 
+bool PoolSet::ReadChange(const msys_pool_config& pool, std::uint32_t index,
+                         std::vector<Change>& changes, std::string& error) {
+  if (!CheckName(index, pool.name, error)) return false;
+  Change change{pool.name, {}, {}, {}};
+  const auto take = [](std::uint32_t value, std::optional<std::uint32_t>& to) {
+    if (value != MSYS_UNSET) to = value;
+  };
+  take(pool.concurrency, change.concurrency);
+  if (MSYS_HAS(&pool, backlog)) take(pool.backlog, change.backlog);
+  if (MSYS_HAS(&pool, stack_size_kib)) {
+    take(pool.stack_size_kib, change.stack_size_kib);
+  }
+  if (!CheckMost(change.name, "concurrency", change.concurrency, kMaxConcurrency, "",
+                 error) ||
+      !CheckMost(change.name, "stack size", change.stack_size_kib, kMaxStackKib,
+                 " KiB", error)) {
+    return false;
+  }
+  for (const Change& other : changes) {
+    if (!EqualIgnoringCase(other.name, change.name)) continue;
+    error = "pool \"" + change.name + "\" is configured twice";
+    return false;
+  }
+  changes.push_back(std::move(change));
+  return true;
+}
+
+// ---- planning ------------------------------------------------------------------
+
+void PoolSet::PlanNew(int id, const Change& change, Plan& plan) {
+  plan.made.push_back(std::make_unique<Pool>(
+      host_, change.name, id,
+      Pool::Limits{change.concurrency.value_or(1), change.backlog.value_or(0),
+                   change.stack_size_kib.value_or(0)}));
+}
+
+bool PoolSet::MakePlan(std::vector<Change> changes, Plan& plan, std::string& error) {
+  if (size() == 0) {
+    for (const Predefined& p : kPredefined) {
+      PlanNew(static_cast<int>(plan.made.size()),
+              {p.name, p.concurrency, p.backlog, {}}, plan);
+    }
+  }
+  int next_id = kFirstOwnId;
+  for (std::size_t i = 0; i < size(); ++i) {
+    next_id = std::max(next_id, at(i).id() + 1);
+  }
+  const auto find = [&](std::string_view name) -> Pool* {
+    if (Pool* pool = Find(name)) return pool;
+    const auto pool = std::ranges::find_if(plan.made, [&](const auto& made) {
+      return EqualIgnoringCase(made->name(), name);
+    });
+    return pool == plan.made.end() ? nullptr : pool->get();
+  };
+  for (Change& change : changes) {
+    if (Pool* pool = find(change.name)) {
+      plan.updates.emplace_back(pool, std::move(change));
+    } else {
+      PlanNew(next_id++, change, plan);
+    }
+  }
+  const std::size_t all = size() + plan.made.size();
+  if (all <= kMaxPools) return true;
+  error = std::to_string(all) + " pools in all; at most " +
+          std::to_string(kMaxPools) + " are possible";
+  return false;
+}
+
+// ---- applying ------------------------------------------------------------------
+
+void PoolSet::Apply(Plan& plan) {
+  for (auto& [pool, change] : plan.updates) {
+    const std::uint32_t backlog = pool->limits().backlog;
+    if (!claimed_) {
+      pool->set_backlog(change.backlog.value_or(backlog));
+    } else if (change.backlog.value_or(backlog) != backlog) {
+      host_.Log(MSYS_LOG_WARNING, "pool",
+                "%s: its backlog stays %u: it cannot change while the plugin "
+                "runs; restart for %u",
+                pool->name().c_str(), backlog, *change.backlog);
+    }
+    if (!change.stack_size_kib) continue;
+    pool->set_stack_size_kib(*change.stack_size_kib);
+    WarnIfTooLate(*pool);
+  }
+  std::size_t index = size();
+  for (auto& pool : plan.made) {
+    WarnIfTooLate(*pool);
+    pool->set_index(index);
+    pools_[index++].store(pool.release(), std::memory_order_relaxed);
+  }
+  size_.store(index, std::memory_order_release);
+  for (auto& [pool, change] : plan.updates) {
+    if (change.concurrency) pool->SetConcurrency(*change.concurrency);
+  }
+}
+
+void PoolSet::WarnIfTooLate(const Pool& pool) {
+  const std::uint32_t stack_kib = pool.limits().stack_size_kib;
+  if (!claimed_ || stack_kib <= stack_kib_) return;
+  host_.Log(MSYS_LOG_WARNING, "pool",
+            "%s: stack size %u KiB: the threads' stacks stay as they are while "
+            "the plugin runs; restart for larger ones",
+            pool.name().c_str(), stack_kib);
+}
+
+// ---- oneTBB --------------------------------------------------------------------
+
+// Workers above a limit that was lowered have their threads until they leave.
+std::size_t PoolSet::ThreadsOf(const Pool& pool) {
+  return std::max(pool.concurrency(), pool.active());
+}
+
 std::size_t PoolSet::ThreadsWanted() const {
   std::size_t threads = 1;
-  // Workers above a limit that was lowered have their threads until they leave.
-  for (std::size_t i = 0; i < size(); ++i) {
-    threads += std::max(at(i).concurrency(), at(i).active());
+  for (std::size_t i = 0; i < size(); ++i) threads += ThreadsOf(at(i));
+  return threads;
+}
+
+std::size_t PoolSet::ThreadsWanted(const Plan& plan) const {
+  std::size_t threads = ThreadsWanted();
+  for (const auto& pool : plan.made) threads += pool->concurrency();
+  for (const auto& [pool, change] : plan.updates) {
+    const std::size_t now = ThreadsOf(*pool);
+    threads += std::max<std::size_t>(now, change.concurrency.value_or(0)) - now;
   }
   return threads;
+}
+
+void PoolSet::AllowIfClaimed(std::size_t threads) {
+  if (!claimed_) return;
+  WithTbb([this, threads]() REQUIRES(mu_) { Allow(threads); });
 }
 
 void PoolSet::ClaimThreads() {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "host.h"
 #include "pool.h"
@@ -57,13 +58,30 @@ class PoolSet {
 
  private:
   struct Change;
+  struct Plan;
 
+  // What is asked for, checked.
+  static bool ReadChanges(const msys_config* config, std::vector<Change>& changes,
+                          std::string& error);
+  static bool ReadChange(const msys_pool_config& pool, std::uint32_t index,
+                         std::vector<Change>& changes, std::string& error);
+  // All that may fail; changes nothing.
+  bool MakePlan(std::vector<Change> changes, Plan& plan, std::string& error)
+      REQUIRES(mu_);
+  void PlanNew(int id, const Change& change, Plan& plan) REQUIRES(mu_);
+  void Apply(Plan& plan) REQUIRES(mu_);
+  void WarnIfTooLate(const Pool& pool) REQUIRES(mu_);
+
+  static std::size_t ThreadsOf(const Pool& pool);
   // What all pools together may need, and one: a thread that calls TBB counts.
   std::size_t ThreadsWanted() const;
+  // The same, at most, while the plan is carried out.
+  std::size_t ThreadsWanted(const Plan& plan) const;
   void PrepareTbb() REQUIRES(mu_);
   template <typename Ask>
   bool WithTbb(Ask ask) REQUIRES(mu_);
   void Allow(std::size_t threads) REQUIRES(mu_);
+  void AllowIfClaimed(std::size_t threads) REQUIRES(mu_);
   void WarnIfFewer() REQUIRES(mu_);
 
   const Host& host_;

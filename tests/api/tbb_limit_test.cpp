@@ -4,6 +4,7 @@
 #include <oneapi/tbb/global_control.h>
 
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "gates.h"
@@ -62,6 +63,35 @@ TEST(TbbLimitTest, NobodyWaitsForAThreadThatCannotCome) {
   EXPECT_EQ(job->Wait().text(), "OK true");
   for (auto& script : scripts) EXPECT_EQ(script->Wait().text(), "OK");
   EXPECT_EQ(state.Run("while ran < 6 do msys.sleep(0) end return ran").text(), "OK 6");
+}
+
+// Workers of a pool that was made smaller keep their threads until they leave; the
+// other pools have theirs meanwhile.
+TEST(TbbLimitTest, APoolThatShrinksTakesNoThreadsFromOthers) {
+  const auto allowed = [] {
+    return tbb::global_control::active_value(
+        tbb::global_control::max_allowed_parallelism);
+  };
+  const msys_api& api = *msys_plugin_entry(MSYS_ABI_MAJOR);
+  FakeHost host;
+  TestPlugin plugin(api, host, {{"wide", 100}});
+  Gates gates(api);
+  TestState state(plugin, 0, "s", [&](lua_State* L) { gates.Bind(L); });
+  const std::size_t before = allowed();
+  std::vector<std::unique_ptr<Running>> running;
+  for (int i = 0; i < 100; ++i) {
+    running.push_back(state.Start("msys.runInPool('wide', function() block('all') end)"));
+  }
+  gates["all"].AwaitArrivals(100);
+  ASSERT_EQ(plugin.Configure({{"wide", 1}}), MSYS_OK);
+  // Were 100 of the allowed threads not free, this would wait for them.
+  EXPECT_EQ(state.Run("return msys.runInPool('CPU', function() return 'ran' end)").text(),
+            "OK true ran");
+  gates["all"].Open();
+  for (auto& r : running) r->Wait();
+  while (plugin.Stats("wide").threads > 1) std::this_thread::yield();
+  ASSERT_EQ(plugin.Configure({}), MSYS_OK);
+  EXPECT_LT(allowed(), before) << "from the next change on";
 }
 
 }  // namespace

@@ -74,16 +74,20 @@ TEST_F(CxxMemoryCallsTest, Open) {
 
 TEST_F(CxxMemoryCallsTest, Configure) {
   int made = 0;
+  std::uint32_t threads = host.plugin.Stats("CPU").concurrency;
   ExpectCleanFailures("configure", [&] {
     const std::string name = "new" + std::to_string(made);  // short: needs no memory
     const msys_pool_config pools[] = {
-        {sizeof(msys_pool_config), 3, "CPU", MSYS_UNSET, MSYS_UNSET},
+        {sizeof(msys_pool_config), threads + 1, "CPU", MSYS_UNSET, MSYS_UNSET},
         {sizeof(msys_pool_config), 300, name.c_str(), 7, MSYS_UNSET}};
     const msys_config config{sizeof(msys_config), 2, pools, 0};
     const std::uint32_t before = api.pool_count(host.plugin.handle);
     const msys_status status = api.configure(host.plugin.handle, &config, nullptr);
     EXPECT_EQ(api.pool_count(host.plugin.handle), before + (status == MSYS_OK));
     made += status == MSYS_OK;
+    threads += status == MSYS_OK;
+    const Exempt reading;
+    EXPECT_EQ(host.plugin.Stats("CPU").concurrency, threads);
     return status;
   });
   EXPECT_EQ(host.Run("return msys.runInPool('new0', function() return 1 end)"),

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "fake_host.h"
 
 namespace msys {
@@ -134,6 +137,11 @@ TEST_F(PoolSetTest, HostileConfigurationsChangeNothing) {
   auto mixed = Config("mixed");
   mixed.struct_size = 200;
   Refused({Config("fine"), mixed}, "struct_size is 200");
+  auto huge = Config("huge");  // the second element would be far away
+  for (const std::uint32_t size : {4104u, 1u << 30, UINT32_MAX - 7}) {
+    huge.struct_size = size;
+    Refused({huge, Config("fine")}, "struct_size is " + std::to_string(size));
+  }
   const msys_config null_pools{sizeof(msys_config), 3, nullptr, 0};
   EXPECT_FALSE(set.Configure(&null_pools, error));
   EXPECT_NE(error.find("pools is NULL"), std::string::npos);
@@ -160,6 +168,42 @@ TEST_F(PoolSetTest, ABacklogIsFixedOnceThreadsAreClaimed) {
   ASSERT_TRUE(Configure({Config("mine", 1, 6)}));
   EXPECT_EQ(set.Find("mine")->limits().backlog, 5u);
   EXPECT_EQ(fake.Logged({"mine: its backlog stays 5", "restart for 6"}), 1u);
+}
+
+TEST_F(PoolSetTest, ARefusedConfigurationIsNotEvenLogged) {
+  std::vector<std::string> names;
+  std::vector<msys_pool_config> pools;
+  for (int i = 0; i < 249; ++i) names.push_back("p" + std::to_string(i));
+  for (const auto& name : names) pools.push_back(Config(name.c_str()));
+  ASSERT_TRUE(Configure({Config("p0", 7, 5)}));
+  set.ClaimThreads();
+  pools[0].backlog = 6;
+  pools[0].stack_size_kib = 1 << 20;
+  Refused(pools, "257 pools in all; at most 256");
+  EXPECT_EQ(set.Find("p0")->concurrency(), 7u);
+  EXPECT_EQ(set.Find("p0")->limits().stack_size_kib, 0u);
+  EXPECT_EQ(fake.log().size(), 0u);
+}
+
+// Read under ThreadSanitizer, too.
+TEST_F(PoolSetTest, FiguresMayBeAskedForWhileABacklogChanges) {
+  ASSERT_TRUE(Configure({Config("mine", 1, 5)}));
+  std::atomic<bool> over{false};
+  std::atomic<int> asked{0};
+  std::thread asking([&] {
+    msys_pool_stats stats;
+    while (!over) {
+      set.Find("mine")->Snapshot(stats);
+      EXPECT_TRUE(stats.backlog == 5 || stats.backlog == 6) << stats.backlog;
+      ++asked;
+    }
+  });
+  while (asked < 1) std::this_thread::yield();
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    EXPECT_TRUE(Configure({Config("mine", 1, 5 + i % 2)}));
+  }
+  over = true;
+  asking.join();
 }
 
 TEST_F(PoolSetTest, ListsAreCutToFit) {
