@@ -3,6 +3,7 @@
 //     apart; on one of its workers they crash.  So there another thread calls it.
 //   - with true it would close the Lua state, which runs and is the host's.  Only
 //     the main script of an interpreter may.
+// And a process that ends should not be a riddle: who ends it is logged.
 #include <unistd.h>
 
 #include <atomic>
@@ -11,6 +12,8 @@
 #include <system_error>
 #include <thread>
 
+#include "../held.h"
+#include "../job.h"
 #include "../state.h"
 #include "binding.h"
 
@@ -33,6 +36,19 @@ namespace {
   for (;;) ::pause();
 }
 
+void LogExit(lua_State* L, const State& state, const Script* script, int status) {
+  char who[160] = "a finaliser";
+  const char* pool = nullptr;
+  if (script != nullptr) {
+    DescribeScript(*script, who, sizeof who);
+    if (script->job != nullptr) pool = script->job->pool_name();
+  }
+  state.engine.host().Log(MSYS_LOG_WARNING, "os.exit",
+                          "%s%s%s of state %s ends the process with status %d, at %s",
+                          pool == nullptr ? "" : pool, pool == nullptr ? "" : ": ",
+                          who, state.name.c_str(), status, Site::Caller(L).text);
+}
+
 // Upvalues: the StateRef, the stock function.
 int l_exit(lua_State* L) {
   const State* state =
@@ -48,6 +64,7 @@ int l_exit(lua_State* L) {
   const int status =
       lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
                           : static_cast<int>(luaL_optinteger(L, 1, EXIT_SUCCESS));
+  LogExit(L, *state, slice->script, status);
   Exit(status, slice->worker != nullptr);
 }
 
