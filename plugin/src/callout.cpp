@@ -289,6 +289,19 @@ void State::CancelWaitsOfRunning(const char* why) NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
+Script* State::WaitsIn(const lua_State* L) NO_THREAD_SAFETY_ANALYSIS {
+  const auto waits = [L](const Script* script) {
+    return script != nullptr && script->wait != nullptr && script->wait->L == L;
+  };
+  for (Callout* script = callouts_; script != nullptr; script = script->next) {
+    if (waits(script)) return script;
+  }
+  for (Job* job = running_; job != nullptr; job = job->next) {
+    if (waits(job->runner)) return job->runner;
+  }
+  return nullptr;
+}
+
 void State::CancelIfStuck() NO_THREAD_SAFETY_ANALYSIS {
   std::uint64_t stuck = 0;
   for (Job* job = running_; job != nullptr; job = job->next) {

@@ -89,7 +89,7 @@ int PushResults(lua_State* L, JobBox& box, int index) {
   index = lua_absindex(L, index);
   const int count = box.results;
   if (!box.in_coroutine) {
-    if (!lua_checkstack(L, count)) return -1;
+    if (!lua_checkstack(L, count + 1)) return -1;
     for (int i = 0; i < count; ++i) {
       lua_getiuservalue(L, index, JobBox::kResults + i);
     }
@@ -106,7 +106,7 @@ bool CopyValues(lua_State* from, lua_State* to) {
   const int count = lua_gettop(from);
   int piece = std::min(count, 1024);
   while (piece > 0 && !lua_checkstack(from, piece)) piece /= 2;
-  if (!lua_checkstack(to, count) || (piece == 0 && count > 0)) return false;
+  if (!lua_checkstack(to, count + 1) || (piece == 0 && count > 0)) return false;
   for (int done = 0; done < count;) {
     const int n = std::min(piece, count - done);
     for (int i = 1; i <= n; ++i) lua_pushvalue(from, done + i);

@@ -45,10 +45,11 @@ void KeepResults(Job& job, lua_State* co);
 void KeepFailure(Job& job, const char* why, bool cancelled);
 
 // [-0, +n, -] Pushes copies of all values of `from`, which may fill its stack
-// nearly to the end; false: no room.
+// nearly to the end, onto one that has room for one more then; false: no room.
 [[nodiscard]] bool CopyValues(lua_State* from, lua_State* to);
 
-// [-0, +n, -] Pushes the results of the box at `index`; -1: no room.
+// [-0, +n, -] Pushes the results of the box at `index`, and there is room for one
+// more; -1: no room.
 int PushResults(lua_State* L, JobBox& box, int index);
 
 }  // namespace msys

@@ -10,21 +10,54 @@
 namespace msys {
 namespace {
 
-// Index 1 of a C function that is suspended by us.  A script cannot get hold of
-// it: what a suspended coroutine has on its stack is not handed to anybody.
+// Index 1 of a C function that is suspended by us.  Only the debug library hands
+// out what a suspended coroutine has on its stack, or changes it: scripts that may
+// use it are trusted, as Lua's manual says.
 const char kMark = 0;
+// The same when its own resumer has it go on.
+const char kGoesOn = 0;
 // The same when the coroutine is about to be closed.
 const char kClosing = 0;
+
+// In the statistics of the closure's pool.
+void CountSuspended(Script& script, std::uint64_t n) {
+  // A completion function's closure has been counted as over.
+  if (script.job == nullptr || script.job->stage != JobStage::kRunning) return;
+  if (LaneStats* stats = script.job->stats()) stats->suspended.Add(n);
+}
+
+void GoOnLater(Script& script) {
+  script.wait = nullptr;
+  CountSuspended(script, UINT64_MAX);  // one fewer
+  script.state.Queue(*script.lane, script.resume);
+}
 
 int YieldAgain(lua_State* L) { return lua_yield(L, 0); }
 int NeverGoesOn(lua_State*, int, lua_KContext) { return 0; }
 
+// Resumed by C code, or by a function of Lua's own library that somebody has kept
+// from before msys was there.  What it passes is no result of the call, and would
+// be among the results: the wait is over without one.
+int RefuseResumer(lua_State* L) {
+  State* state = State::Of(L);
+  Script* script = state == nullptr ? nullptr : state->WaitsIn(L);
+  if (script != nullptr) {
+    script->wait->Abandon();  // and may be gone
+    GoOnLater(*script);
+  }
+  return luaL_error(L, "the call that waits in this coroutine has ended without a "
+                    "result: the coroutine was resumed by C code, not by the "
+                    "coroutine library that came with msys");
+}
+
 // How every suspended function goes on.
 int GoOn(lua_State* L, int status, lua_KContext k) {
-  if (lua_touserdata(L, 1) == &kClosing) {
+  const void* mark = lua_touserdata(L, 1);
+  if (mark == &kClosing) {
     lua_pushcfunction(L, &YieldAgain);
     return lua_pcallk(L, 0, 0, 0, 0, &NeverGoesOn);
   }
+  if (mark != &kGoesOn) return RefuseResumer(L);
   return reinterpret_cast<lua_KFunction>(k)(L, status, 0);
 }
 
@@ -119,13 +152,6 @@ int TracedMain(lua_State* L) {
   const int status =
       lua_pcallk(L, arguments, LUA_MULTRET, 1, context, &ScriptDone);
   return ScriptDone(L, status, context);
-}
-
-// In the statistics of the closure's pool.
-void CountSuspended(Script& script, std::uint64_t n) {
-  // A completion function's closure has been counted as over.
-  if (script.job == nullptr || script.job->stage != JobStage::kRunning) return;
-  if (LaneStats* stats = script.job->stats()) stats->suspended.Add(n);
 }
 
 struct CloseRequest {
@@ -237,6 +263,7 @@ Outcome ResumeScript(Slice& slice, Script& script) {
   script.state.Trace(MSYS_TRACE_RESUME, &slice, &script, script.job,
                      {.cause = script.cause});
   script.cause = 0;
+  LetGoOn(script.co.L);
   return RunScript(slice, script, 0);
 }
 
@@ -357,6 +384,12 @@ bool IsSuspended(lua_State* co) {
          lua_touserdata(co, 1) == &kMark;
 }
 
+void LetGoOn(lua_State* co) {
+  if (!IsSuspended(co)) return;
+  lua_pushlightuserdata(co, const_cast<char*>(&kGoesOn));
+  lua_replace(co, 1);
+}
+
 int YieldMarked(lua_State* L, lua_KFunction k) {
   return lua_yieldk(L, 0, reinterpret_cast<lua_KContext>(k), &GoOn);
 }
@@ -378,9 +411,11 @@ int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
 }
 
 void WakeScript(Script& script) {
-  script.wait = nullptr;
-  CountSuspended(script, UINT64_MAX);  // one fewer
-  script.state.Queue(*script.lane, script.resume);
+  lua_State* L = script.wait->L;
+  // Closed by who is none of ours.  A coroutine that is over and has values on its
+  // stack is one that has not begun.
+  if (!IsSuspended(L) && script.kind != Script::Kind::kMain) lua_settop(L, 0);
+  GoOnLater(script);
 }
 
 }  // namespace msys

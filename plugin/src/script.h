@@ -165,6 +165,9 @@ void MarkSuspended(lua_State* L);
 int YieldMarked(lua_State* L, lua_KFunction k);
 // Whether co is suspended by a call of ours, not by coroutine.yield.
 bool IsSuspended(lua_State* co);
+// Before co is resumed to go on after a wait; its stack has room for a value.
+// Nothing if it is not suspended by us any more.  [-0, +0, -]
+void LetGoOn(lua_State* co);
 
 // Suspends the running script until `wait` is over; then k runs with what the
 // wait has pushed above the function's own values.  The last thing a C function
@@ -172,7 +175,7 @@ bool IsSuspended(lua_State* co);
 int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k);
 
 // The wait is over and its values are on wait.L's stack: the script goes on when
-// its lane's turn comes.
+// its lane's turn comes.  `script.wait` is that wait still.
 void WakeScript(Script& script);
 
 }  // namespace msys

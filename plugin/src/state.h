@@ -111,6 +111,9 @@ class State final : public LaneRunner {
   void CloseSession(Session& session);
   msys_status Detach(void (*done)(void*), void* ctx);
 
+  // The script that waits by a call in coroutine L; null: none.
+  Script* WaitsIn(const lua_State* L);
+
   // [any] After stop()'s deadline: queued jobs are dropped, waits end.
   void RequestCancelAll();
 

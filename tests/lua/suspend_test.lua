@@ -201,6 +201,42 @@ test.case("a coroutine that C code resumes", function()
     message)
 end)
 
+test.case("C code that resumes a coroutine that waits", function()
+  local message = "the call that waits in this coroutine has ended without a result: " ..
+    "the coroutine was resumed by C code, not by the coroutine library that came " ..
+    "with msys$"
+  local co
+  msys.lock("held")
+  for _, wait in ipairs {
+    function() msys.runInPool("CPU", function() test.block("resumed") end) end,
+    function() msys.sleep(3600) end,
+    function() msys.lock("held") end,
+  } do
+    co = coroutine.create(wait)
+    local outer = test.start(function() return coroutine.resume(co) end)
+    call("so that it has begun")
+    test.equal("normal", coroutine.status(co))
+    local results = table.pack(test.resume(co))
+    test.equal(2, results[1])
+    test.matches(message, results[results.n])
+    test.returns({ test.status.ok, false, "cannot resume dead coroutine" },
+      test.wait(outer))
+  end
+  msys.unlock("held")
+  test.release("resumed")
+  -- What is resumed there goes on, and so does who had resumed it before.
+  co = coroutine.create(function()
+    return "caught", select(2, pcall(msys.sleep, 3600))
+  end)
+  local outer = test.start(function() return coroutine.resume(co) end)
+  call("so that it has begun")
+  local status, caught, text = test.resume(co)
+  test.returns({ 0, "caught" }, status, caught)
+  test.matches(message, text)
+  test.returns({ test.status.ok, false, "cannot resume dead coroutine" },
+    test.wait(outer))
+end)
+
 test.case("the asynchronous form works in all these places", function()
   local count = 0
   table.sort({ 2, 1 }, function(a, b)

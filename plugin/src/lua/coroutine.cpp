@@ -114,6 +114,7 @@ int FinishResume(lua_State* L, int results) {
 int ResumeAgain(lua_State* L, int, lua_KContext) {
   State* state = ToState(L);
   lua_State* co = lua_tothread(L, kInner);
+  LetGoOn(co);
   const int results = Resume(L, state, co, 0);
   if (results == kSuspended) return SuspendWith(L, co, &ResumeAgain);
   return FinishResume(L, results);
@@ -147,6 +148,7 @@ int FinishWrap(lua_State* L, State* state, lua_State* co, int results) {
 int WrapAgain(lua_State* L, int, lua_KContext) {
   State* state = ToState(L);
   lua_State* co = lua_tothread(L, kInner);
+  LetGoOn(co);
   const int results = Resume(L, state, co, 0);
   if (results == kSuspended) return SuspendWith(L, co, &WrapAgain);
   return FinishWrap(L, state, co, results);
