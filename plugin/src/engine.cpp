@@ -67,6 +67,15 @@ bool Engine::Drained(std::uint64_t until_ns, bool may_wait, bool states_too) {
   }
 }
 
+bool Engine::Over(std::uint64_t until_ns) {
+  const bool may_wait = !host_.OnAnyLoop();
+  if (!Drained(until_ns, may_wait, /*states_too=*/true)) return false;
+  // Workers whose last job is over go on their own, whatever the deadline; unless
+  // the system has no time for them.
+  constexpr std::uint64_t kLeavingNs = 1'000'000'000;
+  return AtRest(may_wait ? std::max(until_ns, NowNs() + kLeavingNs) : 0);
+}
+
 msys_status Engine::Stop(std::uint32_t deadline_ms, std::string& error) {
   if (!stopping()) {
     {
@@ -76,18 +85,13 @@ msys_status Engine::Stop(std::uint32_t deadline_ms, std::string& error) {
     }
     deadline_ns_ = NowNs() + std::uint64_t{deadline_ms} * 1'000'000;
   }
-  const bool may_wait = !host_.OnAnyLoop();
-  if (Drained(deadline_ns_, may_wait, /*states_too=*/true) && AtRest(may_wait)) {
-    return MSYS_OK;
-  }
+  if (Over(deadline_ns_)) return MSYS_OK;
   if (NowNs() >= deadline_ns_ && !cancelled_) {
     cancelled_ = true;
     ForEachState([](State& state) { state.RequestCancelAll(); });
     // What does not run is over as soon as its loop has seen to it.
     constexpr std::uint64_t kGraceNs = 200'000'000;
-    if (Drained(NowNs() + kGraceNs, may_wait, true) && AtRest(may_wait)) {
-      return MSYS_OK;
-    }
+    if (Over(NowNs() + kGraceNs)) return MSYS_OK;
   }
   if (NowNs() >= deadline_ns_) ReportLeft(error);
   else error = "jobs are still being drained";
@@ -116,18 +120,24 @@ void Engine::ReportLeft(std::string& error) {
   });
   if (running > 0) {
     error = std::to_string(running) + " closures still run; see the log";
+  } else if (states == 0) {
+    error = "call it again; still on their way out of their pools are";
+    for (std::size_t i = 0; i < pools_.size(); ++i) {
+      pools_.at(i).ListWorkers(error);
+    }
+    host_.Log(MSYS_LOG_ERROR, "stop", "%s", error.c_str());
   } else {
     error = std::to_string(states) +
             " Lua states are still attached; detach them and call stop() again";
   }
 }
 
-bool Engine::AtRest(bool may_wait) {
+bool Engine::AtRest(std::uint64_t until_ns) {
   // The last job is over, but its worker may be on its way out of the pool.
   for (std::size_t i = 0; i < pools_.size(); ++i) {
     while (!pools_.at(i).AtRest()) {
-      if (!may_wait) return false;
-      std::this_thread::yield();
+      if (NowNs() >= until_ns) return false;
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
   }
   return true;

@@ -64,10 +64,10 @@ class Engine {
   // [main] See msys_api.stop.
   msys_status Stop(std::uint32_t deadline_ms, std::string& error)
       EXCLUDES(mu_);
-  // No worker is in a pool.  Waits for those that are on their way out.
-  bool AtRest(bool may_wait);
+  // No worker is in a pool.  Waits until then for those that are on their way out.
+  bool AtRest(std::uint64_t until_ns);
   // Nothing is left that close() would pull the ground from under.
-  bool Closable() { return Drained(0, false, true) && AtRest(false); }
+  bool Closable() { return Drained(0, false, true) && AtRest(0); }
 
   // Calls visit(state) for every attached state; it cannot be detached
   // meanwhile.
@@ -83,6 +83,8 @@ class Engine {
       EXCLUDES(mu_);
   std::uint64_t JobsLeft() REQUIRES(mu_);
   std::size_t InTransit() EXCLUDES(mu_);
+  // Everything is over, perhaps after a wait.
+  bool Over(std::uint64_t until_ns);
   void ReportLeft(std::string& error) EXCLUDES(mu_);
 
   const Host host_;

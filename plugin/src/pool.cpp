@@ -318,6 +318,14 @@ bool Pool::AtRest() {
   return active_ == 0 && senders_.load(std::memory_order_acquire) == 0;
 }
 
+void Pool::ListWorkers(std::string& out) {
+  MutexLock lock(mu_);
+  for (const auto& slot : slots_) {
+    if (slot->busy) (out += ' ') += slot->thread_name();
+  }
+  if (senders_.load(std::memory_order_relaxed) > 0) (out += ' ') += name_;
+}
+
 void Pool::Forget(PoolLane& lane) {
   bool mine = false;
   {

@@ -125,6 +125,9 @@ class Pool final : public Executor, private ThreadSupply::User {
   // [main], as is reading it.
   void set_stack_size_kib(std::uint32_t kib) { stack_size_kib_ = kib; }
 
+  // Appends " IO/3" for each worker that is in it, or was sent for, and " IO"
+  // while a thread is sending for one.
+  void ListWorkers(std::string& out) EXCLUDES(mu_);
   // No worker is in it, and no thread is busy sending one.
   bool AtRest() EXCLUDES(mu_);
 

@@ -49,7 +49,7 @@ class Interpreter {
     engine_.EndTransit();
     std::string error;
     engine_.Stop(0, error);  // nothing is left but workers on their way out
-    engine_.AtRest(true);
+    engine_.AtRest(UINT64_MAX);
   }
 
  private:

@@ -8,8 +8,10 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 
+#include "engine.h"
 #include "fake_host.h"
 #include "gate.h"
 #include "pool_set.h"
@@ -117,6 +119,30 @@ TEST_F(PoolTest, TenThousandJobsOfTenThousandStatesStartInOrder) {
   AwaitRest(pool);
   ASSERT_EQ(order.size(), 10'000u);
   for (int i = 0; i < 10'000; ++i) ASSERT_EQ(order[i], i);
+}
+
+// stop() does not wait for ever for a worker whose last job is over.
+TEST_F(PoolTest, StopNamesTheWorkersThatAreStillOnTheirWayOut) {
+  Engine engine(fake_.Abi(), MSYS_COMPLETION_RETURNS_JOB);
+  std::string error;
+  ASSERT_TRUE(engine.pools().Configure(nullptr, error)) << error;
+  Pool& pool = *engine.pools().Find("SwapOut");
+  Gate hold;
+  std::optional<FakeState> first(std::in_place, pool, home_);
+  std::optional<FakeState> second(std::in_place, pool, home_);
+  first->Submit([&] { hold.Pass(); });
+  second->Submit([&] { hold.Pass(); });
+  hold.AwaitArrivals(2);
+  EXPECT_FALSE(engine.Closable());
+  EXPECT_EQ(engine.Stop(0, error), MSYS_E_BUSY);
+  EXPECT_EQ(error, "call it again; still on their way out of their pools are SwapOut/1 "
+                   "SwapOut/2");
+  EXPECT_EQ(fake_.Logged({"stop", error}), 1u);
+  fake_.On(0, [&] { EXPECT_EQ(engine.Stop(0, error), MSYS_E_BUSY) << "at once"; });
+  hold.Open();
+  EXPECT_EQ(engine.Stop(0, error), MSYS_OK);
+  first.reset();
+  second.reset();
 }
 
 TEST_F(PoolTest, ALaneThatIsForgottenHasLostItsPlace) {
