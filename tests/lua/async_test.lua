@@ -18,6 +18,20 @@ test.case("f does not start before the script returns to the scheduler", functio
   repeat msys.runInPool("IO", function() end) until started == 5
 end)
 
+test.case("nor before the callout has ended, when it does not wait", function()
+  local started, at_the_end
+  local handle = test.start(function()
+    msys.runInPool("CPU", function() started = true end, true)
+    pcall(pcall, error)
+    coroutine.wrap(function() for _ = 1, 100000 do end end)()
+    at_the_end = started
+    return "went on"
+  end)
+  test.returns({ test.status.ok, "went on" }, test.wait(handle))
+  test.equal(nil, at_the_end)
+  repeat test.drain("CPU") until started
+end)
+
 test.case("jobs start in the order of their calls", function()
   local order = {}
   for i = 1, 1000 do

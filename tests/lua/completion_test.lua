@@ -61,6 +61,32 @@ test.case("with ECTP_COMPLETE_CALLBACK_SCHED g runs on the home loop", function(
   assert(seen.f ~= here)
 end)
 
+test.case("g does not start before the script returns to the scheduler", function()
+  for _, mode in ipairs { false, SCHED } do
+    local started, completed = 0, 0
+    for _ = 1, 5 do
+      msys.runInPool("IO", function() started = started + 1 end,
+        function() completed = completed + 1 end, mode)
+    end
+    for _ = 1, 100000 do end
+    collectgarbage()
+    test.returns({ 0, 0 }, started, completed)
+    repeat msys.runInPool("IO", function() end) until completed == 5
+    test.equal(5, started)
+  end
+end)
+
+test.case("g may be a C function", function()
+  for _, mode in ipairs { false, SCHED } do
+    local got
+    local g = coroutine.wrap(function(...) got = table.pack(...) end)
+    test.equal("C", debug.getinfo(g, "S").what)
+    msys.runInPool("IO", function() return 1, nil end, g, mode)
+    repeat test.drain("IO") until got
+    test.returns({ true, 1, nil, n = 3 }, table.unpack(got, 1, got.n))
+  end
+end)
+
 test.case("g gets what pcall would give", function()
   for _, mode in ipairs { false, SCHED } do
     test.returns({ true, 1, nil, "x", nil, n = 5 }, table.unpack(
