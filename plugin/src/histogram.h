@@ -1,6 +1,7 @@
 // Durations counted in buckets, four to the octave: a quantile is off by at most
 // a quarter of its value.  Counters have one writer, the thread that holds the
-// turn of the state they belong to, and any number of readers.
+// turn of the state they belong to, and any number of readers.  Only a maximum has
+// a second one: see ForgetMax().
 #pragma once
 
 #include <msys/plugin.h>
@@ -64,6 +65,7 @@ class Histogram {
       out.bucket[i] += buckets_[i].get();
     }
   }
+  // [any] A duration that is recorded at this moment may be forgotten as well.
   void ForgetMax() { max_.Set(0); }
 
  private:

@@ -2,9 +2,10 @@
 // exactly once: done, failed, cancelled (before it started) or refused (never
 // accepted), and is counted under that name in its lane's statistics.
 //
-// Threads: the holder of the state's turn, but for `source` and `line` of jobs
-// that are in a lane or running, which any thread may read under the lane's or
-// the state's running-list lock.
+// Threads: the holder of the state's turn, but for what the console and the log of
+// stop() show of jobs in a pool's lane, or running: source, line, pool, state, and
+// since when.  Any thread may read that under the lane's or the state's running-list
+// lock.
 #pragma once
 
 #include <cstdint>

@@ -41,7 +41,8 @@ namespace msys {
 class Pool;
 class WorkerSlot;
 
-// What one state did with one pool.  Written by the holder of the state's turn.
+// What one state did with one pool.  Written by the holder of the state's turn; only
+// maxima are forgotten by whoever resets the statistics.
 struct LaneStats {
   Counter submitted, invocations, done, failed, cancelled, refused, parked;
   Counter started, suspended;       // now: begun and not ended; of these, waiting

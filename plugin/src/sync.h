@@ -1,9 +1,14 @@
 // Mutexes that Clang's -Wthread-safety can check: libstdc++'s carry no
 // annotations.
 //
-// Lock order: no two mutexes of the plugin are held together, except that
-// Engine's, LockTable's, Timer's, PoolSet's and that of a Pool's list of lanes may
-// be held while a Lane, Turn or Pool is entered.
+// Lock order.  Whoever holds one of these may take one of a later line, and none of
+// the same or an earlier one:
+//   1  Engine::mu_, LockTable::mu_, Timer::mu_, PoolSet::mu_, Pool::lanes_mu_
+//   2  ThreadSupply::users_mu_
+//   3  all others: Lane's, Turn's, Pool::mu_, State::running_mu_, ThreadSupply::mu_,
+//      Sleeper's
+// The host's post() and log() are called with any of the first two lines held, and
+// log() with State::running_mu_; they call nothing of the plugin.
 #pragma once
 
 #include <atomic>

@@ -75,7 +75,8 @@ class Turn {
   // [the holder] A lane that became busy: it waits until the turn is released.
   void Ready(Lane& lane) { ready_.PushBack(lane); }
 
-  // [any thread that does not hold the turn] The same from outside.
+  // [any] The same for those who do not know whether they hold the turn; the holder
+  // pays for mu_, and the lane waits for the release as with Ready().
   void Submit(Lane& lane) EXCLUDES(mu_);
 
   // [the holder] Gives the turn up and wakes exactly one waiter (T7).  After
