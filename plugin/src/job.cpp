@@ -302,7 +302,6 @@ void StartJob(Work* work) {
       lane->pool.Unadmit();
     }
   }
-  state.JobStarted(job);
 
   Script* script = state.NewScript();
   Coroutine co;
@@ -320,6 +319,7 @@ void StartJob(Work* work) {
     TraceOver(job, MSYS_TRACE_END, true);
     return EndJob(job);
   }
+  state.JobStarted(job);
   script->kind = Script::Kind::kClosure;
   script->co = co;
   script->lane = job.lane;
