@@ -20,11 +20,13 @@
 namespace hostsim {
 namespace {
 
-// libconfuse hands its error function no context of ours.
-struct {
+// The file that is read now; libconfuse hands its functions no context of ours.
+struct Reading {
   std::string file;
-  int lines = 0;
+  std::filesystem::path base;  // the folder of the first one
   std::string* errors = nullptr;
+  int lines = 0;
+  int depth = 0;
 } reading;
 
 // libconfuse does not mind a section that is still open at the end.  So this
@@ -34,12 +36,9 @@ constexpr char kEnd[] = "end_of_configuration";
 void OnError(cfg_t* cfg, const char* format, va_list args) {
   char text[512];
   std::vsnprintf(text, sizeof text, format, args);
-  // libconfuse knows a name only of files that it has opened itself.
-  const bool included = cfg && cfg->filename && *cfg->filename == '/';
-  std::string line = included ? cfg->filename : reading.file;
+  std::string line = reading.file;
   if (cfg && cfg->line > 0)
-    line += ":" + std::to_string(included ? cfg->line
-                                          : std::min(cfg->line, reading.lines));
+    line += ":" + std::to_string(std::min(cfg->line, reading.lines));
   if (std::strstr(text, kEnd))
     std::snprintf(text, sizeof text, "a } is missing before the end");
   *reading.errors += line + ": " + text + "\n";
@@ -131,24 +130,52 @@ int CheckScript(cfg_t* cfg, cfg_opt_t* opt) {
   return -1;
 }
 
-// Include("file"): its text stands here.  Only a regular file, since a read
-// error would end the process inside libconfuse.
-int Include(cfg_t* cfg, cfg_opt_t* opt, int argc, const char** argv) {
+bool Parse(cfg_t* cfg, std::istream& in) {
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!text.ends_with('\n')) text += '\n';
+  reading.lines = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+  text += std::string(kEnd) + " = 1\n";
+  const std::unique_ptr<FILE, int (*)(FILE*)> stream(
+      ::fmemopen(text.data(), text.size(), "r"), std::fclose);
+  return stream && cfg_parse_fp(cfg, stream.get()) == CFG_SUCCESS;
+}
+
+// Include("file"): what it says stands here.  Not by cfg_include(), which an
+// error in such a file leaves in the middle: after ten of them libconfuse takes
+// every further Include for one too deep, until the process ends.
+int Include(cfg_t* cfg, cfg_opt_t*, int argc, const char** argv) {
   namespace fs = std::filesystem;
+  constexpr int kMaxDepth = 10;
   if (argc != 1) {
     cfg_error(cfg, "Include takes one file name, got %d", argc);
     return -1;
   }
-  const std::string path =
-      fs::absolute(fs::absolute(reading.file).parent_path() / argv[0]).string();
+  const std::string path = (reading.base / argv[0]).string();
   std::error_code failure;
-  if (!fs::is_regular_file(path, failure)) {
+  const bool regular = fs::is_regular_file(path, failure);  // else it may not end
+  errno = 0;
+  std::ifstream in;
+  if (regular) in.open(path);
+  if (!in.is_open()) {
     cfg_error(cfg, "Include(\"%s\"): %s", path.c_str(),
-              failure ? failure.message().c_str() : "not a regular file");
+              failure   ? failure.message().c_str()
+              : regular ? strerror(errno)
+                        : "not a regular file");
     return -1;
   }
-  const char* name = path.c_str();
-  return cfg_include(cfg, opt, 1, &name);
+  if (reading.depth == kMaxDepth) {
+    cfg_error(cfg, "Include(\"%s\"): nested too deeply: at most %d files may "
+              "include one another", path.c_str(), kMaxDepth);
+    return -1;
+  }
+  const Reading outer = reading;
+  const int line = cfg->line;
+  reading.file = path;
+  ++reading.depth;
+  const bool ok = Parse(cfg, in);
+  reading = outer;
+  cfg->line = line;
+  return ok ? 0 : -1;
 }
 
 struct CfgFree {
@@ -295,7 +322,8 @@ std::optional<std::uint32_t> ParseSizeKib(const std::string& text) {
 std::optional<Config> ReadConfig(const std::filesystem::path& file,
                                  std::string* error) {
   error->clear();
-  reading = {file.string(), 0, error};
+  reading = {file.string(),
+             std::filesystem::absolute(file).parent_path(), error};
   std::error_code ignored;
   errno = std::filesystem::is_directory(file, ignored) ? EISDIR : 0;
   std::ifstream in;
@@ -305,14 +333,8 @@ std::optional<Config> ReadConfig(const std::filesystem::path& file,
              ": cannot read the configuration: " + strerror(errno) + "\n";
     return std::nullopt;
   }
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!text.ends_with('\n')) text += '\n';
-  reading.lines = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
-  text += std::string(kEnd) + " = 1\n";
-  const std::unique_ptr<FILE, int (*)(FILE*)> stream(
-      ::fmemopen(text.data(), text.size(), "r"), std::fclose);
   const CfgPtr cfg = MakeParser();
-  if (cfg_parse_fp(cfg.get(), stream.get()) != CFG_SUCCESS) {
+  if (!Parse(cfg.get(), in)) {
     if (error->empty())
       *error =
           file.string() + ":" + std::to_string(cfg->line) + ": syntax error\n";

@@ -62,8 +62,9 @@ GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view) {
   view->data = reinterpret_cast<guint8*>(const_cast<char*>(bytes.data()));
   view->len = static_cast<guint>(bytes.size());
   const GRef<GMimeStream> stream(g_mime_stream_mem_new());
-  g_mime_stream_mem_set_owner(GMIME_STREAM_MEM(stream.get()), FALSE);
+  // In this order: the stream frees the array that it was made with.
   g_mime_stream_mem_set_byte_array(GMIME_STREAM_MEM(stream.get()), view);
+  g_mime_stream_mem_set_owner(GMIME_STREAM_MEM(stream.get()), FALSE);
   const GRef<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
   return GRef<GMimeMessage>(
       g_mime_parser_construct_message(parser.get(), nullptr));

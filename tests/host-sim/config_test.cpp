@@ -141,6 +141,20 @@ TEST_F(ConfigTest, AfterAnIncludedFileErrorsNameTheFirstAgain) {
   ExpectError("Include(\"pools.conf\")\nEventLop { }\n", 2, "EventLop");
 }
 
+// However often a bad file was reread, a good one is read.
+TEST_F(ConfigTest, ErrorsInIncludedFilesLeaveNothingBehind) {
+  dir_.Write("bad.conf", "EventLoop { Concurrency = = }\n");
+  dir_.Write("good.conf", "EventLoop { Concurrency = 2 }\n");
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(Read("Include(\"bad.conf\")\n"));
+  EXPECT_TRUE(Read("Include(\"good.conf\")\n")) << error_;
+}
+
+TEST_F(ConfigTest, ASectionOfAnIncludedFileEndsThere) {
+  const std::string pools = dir_.Write("pools.conf", "\nLua {\n");
+  EXPECT_FALSE(Read("Include(\"pools.conf\")\n}\n"));
+  EXPECT_EQ(error_.find(pools + ":2: a } is missing before the end"), 0u) << error_;
+}
+
 TEST_F(ConfigTest, OnlyARegularFileIsIncluded) {
   ExpectError("Include(\"none.conf\")\n", 1, "No such file or directory");
   ExpectError("Include(\"/\")\n", 1, "not a regular file");
