@@ -18,7 +18,7 @@ __attribute__((weak)) const char* __lsan_default_options() {
   return "print_suppressions=0";
 }
 __attribute__((weak)) const char* __lsan_default_suppressions() {
-  return "leak:tbb::detail::r1::observe\n";
+  return "leak:tbb::detail::r1::observe\nleak:WithTbb\n";
 }
 __attribute__((weak)) const char* __ubsan_default_options() {
   return "print_stacktrace=1";
