@@ -163,6 +163,7 @@ TEST_F(PoolTest, ALaneThatIsForgottenHasLostItsPlace) {
   EXPECT_EQ(lane.ticket, 0u);
   EXPECT_EQ(lane.misses, 0);
   hold.Open();
+  AwaitRest(pool);  // until then a worker is at the gate
 }
 
 TEST_F(PoolTest, WhoLooksAtItsFiguresHoldsUpNobody) {
