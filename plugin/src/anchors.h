@@ -30,6 +30,8 @@ class Anchors {
   // [-0, +0, m] As long as nothing is allocated in Lua, the next `count` calls of
   // Put() do not raise.
   void Reserve(lua_State* L, std::size_t count);
+  // The next `count` calls of Put() do not raise.
+  bool has_room(std::size_t count) const { return free_.size() >= count; }
   // [-1, +0, m] Keeps the value at the top of L.
   Slot Put(lua_State* L);
   // [-0, +1, -] Pushes the value onto a stack with room for it.

@@ -189,7 +189,7 @@ void State::OnCancel(Work* work) {
   // since this does.  Either it waits, or what it waited for has come.
   if (script.wait != nullptr) {
     script.wait->Abandon();
-    script.wait = nullptr;
+    EndWait(script);
   } else {
     state.home_lane_->Remove(&script.resume);
   }

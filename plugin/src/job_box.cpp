@@ -13,7 +13,8 @@ void WakeWaiters(const Job& job) {
   box.waiters = nullptr;
   while (wait != nullptr) {
     BoxWait* next = wait->next;
-    if (PushResults(wait->L, box, 2) < 0) {
+    // A coroutine that strangers have closed has no box any more; nor is it told.
+    if (lua_gettop(wait->L) >= 2 && PushResults(wait->L, box, 2) < 0) {
       lua_pushboolean(wait->L, 0);
       wait->script->state.PushText(wait->L, kTooManyResults);
     }

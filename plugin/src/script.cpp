@@ -27,7 +27,7 @@ void CountSuspended(Script& script, std::uint64_t n) {
 }
 
 void GoOnLater(Script& script) {
-  script.wait = nullptr;
+  EndWait(script);
   CountSuspended(script, UINT64_MAX);  // one fewer
   script.state.Queue(*script.lane, script.resume);
 }
@@ -394,6 +394,27 @@ int YieldMarked(lua_State* L, lua_KFunction k) {
   return lua_yieldk(L, 0, reinterpret_cast<lua_KContext>(k), &GoOn);
 }
 
+namespace {
+
+// In an interpreter a script may have coroutine.close from before msys was there,
+// and close a coroutine that waits with it.  The wait is to outlive that.
+void KeepWait(lua_State* L, Script& script) {
+  Anchors& anchors = script.state.anchors;
+  if (!anchors.has_room(2) || !lua_checkstack(L, 1)) return;
+  lua_pushvalue(L, 2);
+  script.kept_value = anchors.Put(L);
+  lua_pushthread(L);
+  script.kept_coroutine = anchors.Put(L);
+}
+
+}  // namespace
+
+void EndWait(Script& script) {
+  script.wait = nullptr;
+  script.state.anchors.Drop(script.kept_value);
+  script.state.anchors.Drop(script.kept_coroutine);
+}
+
 int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
   Script& script = *slice.script;
   wait.script = &script;
@@ -406,6 +427,7 @@ int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
     state.BlockMain(slice, &wait);
     return k(L, LUA_YIELD, 0);
   }
+  if (state.run_one_task != nullptr) KeepWait(L, script);
   CountSuspended(script, 1);
   return YieldMarked(L, k);
 }

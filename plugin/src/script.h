@@ -99,6 +99,9 @@ struct Script {
   bool cancelled = false;
   bool closing = false;      // only its <close> variables still run
   Anchors::Slot traceback = Anchors::kNone;  // of its failure, until it is used
+  // What its wait needs, where its coroutine may be closed by others meanwhile.
+  Anchors::Slot kept_value = Anchors::kNone;
+  Anchors::Slot kept_coroutine = Anchors::kNone;
   Work resume;               // queued in `lane` when the wait is over
 
   Job* job = nullptr;        // kClosure
@@ -171,8 +174,12 @@ void LetGoOn(lua_State* co);
 
 // Suspends the running script until `wait` is over; then k runs with what the
 // wait has pushed above the function's own values.  The last thing a C function
-// does: `return Suspend(...)`.  MarkSuspended() has been called.
+// does: `return Suspend(...)`.  MarkSuspended() has been called; the value at index 2
+// keeps all that the wait refers to.
 int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k);
+
+// The script does not wait any more; whoever calls it has seen to the wait.
+void EndWait(Script& script);
 
 // The wait is over and its values are on wait.L's stack: the script goes on when
 // its lane's turn comes.  `script.wait` is that wait still.

@@ -18,8 +18,9 @@ constexpr char kLock[] = "mutex:lock";
 constexpr char kUnlock[] = "mutex:unlock";
 const char kMeta = 0;
 
-// In a suspended call the stack is: mark, the mutex, the wait, why it failed.
-constexpr int kKept = 3;
+// In a suspended call the stack is: mark, the wait, which keeps the mutex, why it
+// failed.
+constexpr int kKept = 2;
 
 enum Type : lua_Integer { kNormal = 0, kRecursive = 1, kErrorCheck = 2 };
 
@@ -40,7 +41,7 @@ struct LuaMutex final : Held {
   MutexWait* last = nullptr;
 };
 
-// A script in mutex:lock(); its frame keeps the mutex.
+// A script in mutex:lock(); in a userdata, whose user value keeps the mutex.
 struct MutexWait final : Wait {
   void Abandon() override { Unlink(); }
   void Cancel(const char* why) override {
@@ -145,9 +146,10 @@ int l_lock(lua_State* L) {
   CheckCanSuspend(L, state, kLock, "call it elsewhere, or use trylock");
   const Site here = Site::Caller(L);
   lua_settop(L, 1);
+  auto* wait = new (lua_newuserdatauv(L, sizeof(MutexWait), 1)) MutexWait;
   lua_pushvalue(L, 1);
-  auto* wait = new (lua_newuserdatauv(L, sizeof(MutexWait), 0)) MutexWait;
-  MarkSuspended(L);                           // mark mutex wait
+  lua_setiuservalue(L, 2, 1);
+  MarkSuspended(L);                           // mark wait
   wait->mutex = &mutex;
   wait->site = here;
   // Allocating may have run a finaliser, which may have unlocked it.
