@@ -59,8 +59,7 @@ void Anchors::Push(lua_State* to, Slot slot) const {
   lua_pop(store_, 1);
 }
 
-void Anchors::Drop(Slot& slot) {
-  if (slot == kNone) return;
+void Anchors::LetGo(Slot& slot) {
   lua_pushvalue(store_, static_cast<int>(slot / kChunk) + 1);
   lua_pushnil(store_);
   lua_setiuservalue(store_, -2, static_cast<int>(slot % kChunk) + 1);

@@ -37,7 +37,9 @@ class Anchors {
   // [-0, +1, -] Pushes the value onto a stack with room for it.
   void Push(lua_State* to, Slot slot) const;
   // [-0, +0, -] Lets the value go and sets the slot to kNone.
-  void Drop(Slot& slot);
+  void Drop(Slot& slot) {
+    if (slot != kNone) LetGo(slot);
+  }
   // How many values are kept.
   std::size_t kept() const {
     return static_cast<std::size_t>(chunks_) * kChunk - free_.size();
@@ -46,6 +48,7 @@ class Anchors {
  private:
   static constexpr int kChunk = 128;
 
+  void LetGo(Slot& slot);
   void Grow(lua_State* L);
   bool ReserveSlots() noexcept;
 

@@ -108,6 +108,7 @@ void State::OnStart(Work* work) {
     return state.EndCallout(slice, script, MSYS_E_NOMEM, 0);
   }
   state.Trace(MSYS_TRACE_START, &slice, &script, nullptr);
+  PushMain(script);
   state.AfterSlice(slice, script, BeginScript(slice, script, 0));
 }
 

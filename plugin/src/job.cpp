@@ -211,6 +211,8 @@ void RunCompletion(Slice& slice, Job& job) {
   lua_getiuservalue(co, -1, JobBox::kCompletion);
   lua_remove(co, -2);
   lua_insert(co, 1);
+  PushMain(script);
+  lua_rotate(co, 1, 2);
   Proceed(slice, job, BeginScript(slice, script, count + 1));
 }
 
@@ -331,6 +333,7 @@ void StartJob(Work* work) {
   script->resume.order = job.work.order;  // a job keeps its place
   job.runner = script;
 
+  PushMain(*script);
   if (job.slot == Anchors::kNone) {
     lua_pushvalue(job.L, 2);  // the caller is suspended and keeps it
     lua_xmove(job.L, co.L, 1);

@@ -246,7 +246,7 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
 
 }  // namespace
 
-Outcome BeginScript(Slice& slice, Script& script, int count) {
+void PushMain(Script& script) {
   lua_State* L = script.co.L;
   if (script.traced) {
     lua_pushcfunction(L, &TracedMain);
@@ -255,7 +255,9 @@ Outcome BeginScript(Slice& slice, Script& script, int count) {
     lua_pushcfunction(L, &PlainMain);
     lua_pushboolean(L, 1);
   }
-  if (count > 0) lua_rotate(L, -(count + 2), 2);
+}
+
+Outcome BeginScript(Slice& slice, Script& script, int count) {
   return RunScript(slice, script, count + 1);
 }
 
@@ -376,7 +378,8 @@ bool Needs(const Script* first, const Script& script) {
 
 void MarkSuspended(lua_State* L) {
   lua_pushlightuserdata(L, const_cast<char*>(&kMark));
-  lua_replace(L, 1);
+  lua_copy(L, -1, 1);
+  lua_settop(L, 2);
 }
 
 bool IsSuspended(lua_State* co) {

@@ -131,8 +131,11 @@ struct Callout : Script {
 // How a slice of a script ended.
 enum class Outcome { kSuspended, kEnded };
 
-// Begins a script: its stack holds `count` values, the function and its
-// arguments (for a callout none: prepare() pushes them).  When it has ended,
+// What a script runs in, first on its empty stack.  [-0, +2, -]
+void PushMain(Script& script);
+// Begins a script: its stack holds what PushMain() has pushed and `count` values,
+// the function and its arguments (for a callout none: prepare() pushes them).  When it
+// has ended,
 // the stack of script.co holds what pcall would return: true and the results,
 // or false and the error value; if script.traced, then a traceback or nil too.  It
 // has no hook.
@@ -161,7 +164,7 @@ const char* CannotSuspend(lua_State* L, const Slice* slice);
 bool Needs(const Script* first, const Script& script);
 
 // Marks the frame of the running C function as suspended: index 1 becomes a
-// mark, what was there is lost.
+// mark, index 2 stays, and what is above is lost.
 void MarkSuspended(lua_State* L);
 // After it, the last thing that such a function does: `return YieldMarked(...)`.
 // k is how it goes on; its context is not for it.

@@ -49,8 +49,8 @@ static_assert(std::is_trivially_destructible_v<Tls>, "Lua frees a box");
 // a finaliser runs.
 Tls* ScriptTls(lua_State* L, State& state) {
   // A finaliser runs in whatever script happens to collect, which may be of
-  // another session than its object.
-  if (InFinaliser(L, state)) return nullptr;
+  // another session than its object.  It can never yield, which is known sooner.
+  if (!lua_isyieldable(L) && InFinaliser(L, state)) return nullptr;
   const Slice* slice = state.current;
   if (slice == nullptr || slice->script == nullptr || slice->script->co.L != L) {
     return nullptr;

@@ -55,7 +55,6 @@ int l_run_in_inst(lua_State* L) {
   Slice& slice = *state.current;
   DescribeJob(L, state, *lane, *job);
   job->tls = ShareTls(L, state, tls, kKept + 1);
-  lua_settop(L, kKept);
   MarkSuspended(L);                           // mark closure
   SubmitJob(slice, *job);  // loops have no backlog
   return Suspend(L, slice, *job, &ReturnAboveKept);

@@ -86,7 +86,7 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
   CheckCanSuspend(L, state, kName,
                   "call it elsewhere, or asynchronously with true as the third "
                   "argument");
-  lua_settop(L, kKept);
+  if (lua_gettop(L) > kKept) lua_settop(L, kKept);
   Tls& tls = PushCurrentTls(L, state);  // these may raise: before there is a job
   state.anchors.Reserve(L, 1);
   Job* job = NewJob(state);
@@ -94,8 +94,7 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
   Slice& slice = *state.current;
   DescribeJob(L, state, lane, *job);
   job->tls = ShareTls(L, state, tls, kKept + 1);
-  lua_settop(L, kKept);
-  MarkSuspended(L);
+  MarkSuspended(L);                            // mark closure
   SubmitJob(slice, *job);
   return Suspend(L, slice, *job, &ReturnAboveKept);
 }
