@@ -38,7 +38,7 @@ local function count(form, calls)
   local profile = os.tmpname()
   -- Bound at the start: looking up symbols is not part of a call.
   local said, ok = read_all(string.format(
-    "LD_BIND_NOW=1 timeout 120 valgrind --tool=callgrind --callgrind-out-file=%s "
+    "LD_BIND_NOW=1 timeout 120 valgrind --tool=callgrind --fair-sched=yes --callgrind-out-file=%s "
     .. "%s/call_forms %s %d 2>&1", profile, directory, form, calls))
   if not ok then error(form .. " failed:\n" .. said, 0) end
   local sum = 0
