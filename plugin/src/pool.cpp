@@ -44,7 +44,7 @@ Pool::Pool(const Host& host, std::string name, int id, Limits limits)
 Pool::~Pool() {
   ThreadSupply::OfProcess().Leave(*this);
   for (auto& slot : slots_) {
-    if (slot->forsaken) static_cast<void>(slot.release());
+    if (slot->forsaken) WorkerSlot::KeepForGood(slot.release());
   }
 }
 

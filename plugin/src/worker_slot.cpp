@@ -37,6 +37,15 @@ WorkerSlot::~WorkerSlot() {
   }
 }
 
+void WorkerSlot::KeepForGood(WorkerSlot* slot) {
+  static std::atomic<WorkerSlot*> kept{nullptr};  // so that no leak is seen in it
+  slot->kept_next_ = kept.load(std::memory_order_relaxed);
+  // relaxed: nobody follows the list.
+  while (!kept.compare_exchange_weak(slot->kept_next_, slot,
+                                     std::memory_order_relaxed)) {
+  }
+}
+
 void WorkerSlot::Enqueue(Function work, std::uint64_t ticket) {
   // An exception would end the process when it left the task; work has none to
   // throw.

@@ -49,6 +49,9 @@ class WorkerSlot {
   using Function = void (*)(WorkerSlot& slot, std::uint64_t ticket) noexcept;
   void Enqueue(Function work, std::uint64_t ticket);
 
+  // For one that is forsaken: a thread may come to it after its pool has gone.
+  static void KeepForGood(WorkerSlot* slot);
+
   Pool& pool() const { return pool_; }
   int number() const { return number_; }
   const char* thread_name() const { return name_; }
@@ -77,6 +80,7 @@ class WorkerSlot {
   Lane* lane_ = nullptr;           // of whoever the ticket is with
   tbb::task_arena arena_{1, 0};  // no slot kept for a thread of the host's
   Namer namer_;
+  WorkerSlot* kept_next_ = nullptr;
   char name_[16];  // with its end: the kernel's limit
   std::atomic<int> inside_{0};  // id of the thread that bears the name; relaxed:
                                 // only names depend on it
