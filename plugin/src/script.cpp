@@ -400,7 +400,8 @@ int YieldMarked(lua_State* L, lua_KFunction k) {
 namespace {
 
 // In an interpreter a script may have coroutine.close from before msys was there,
-// and close a coroutine that waits with it.  The wait is to outlive that.
+// and close a coroutine that waits with it.  The wait is to outlive that, unless
+// memory is missing.
 void KeepWait(lua_State* L, Script& script) {
   Anchors& anchors = script.state.anchors;
   if (!anchors.has_room(2) || !lua_checkstack(L, 1)) return;

@@ -134,11 +134,10 @@ enum class Outcome { kSuspended, kEnded };
 // What a script runs in, first on its empty stack.  [-0, +2, -]
 void PushMain(Script& script);
 // Begins a script: its stack holds what PushMain() has pushed and `count` values,
-// the function and its arguments (for a callout none: prepare() pushes them).  When it
-// has ended,
-// the stack of script.co holds what pcall would return: true and the results,
-// or false and the error value; if script.traced, then a traceback or nil too.  It
-// has no hook.
+// the function and its arguments (for a callout none: prepare() pushes them).
+// When it has ended, the stack of script.co holds what pcall would return: true and
+// the results, or false and the error value; if script.traced, then a traceback or
+// nil too.  It has no hook.
 Outcome BeginScript(Slice& slice, Script& script, int count);
 // Goes on after a wait; what the wait gives is on the stack of wait->L.
 Outcome ResumeScript(Slice& slice, Script& script);

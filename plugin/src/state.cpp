@@ -150,7 +150,8 @@ bool State::MayLeaveTurn(lua_State* L) const {
   // What runs on aux, or was called from there, must end before anybody else
   // uses aux; and the collector runs one finaliser at a time.
   return current != nullptr && current->worker != nullptr &&
-         current->worker == Worker::current() && protected_depth_ == 0 && !InFinaliser(L, *this);
+         current->worker == Worker::current() && protected_depth_ == 0 &&
+         !InFinaliser(L, *this);
 }
 
 const char* State::SleepBlocking(Slice& slice, std::uint64_t until_ns) {
