@@ -39,7 +39,7 @@ local function count(form, calls)
   -- Bound at the start: looking up symbols is not part of a call.
   local said, ok = read_all(string.format(
     "LD_BIND_NOW=1 timeout 120 valgrind --tool=callgrind --fair-sched=yes --callgrind-out-file=%s "
-    .. "%s/call_forms %s %d 2>&1", profile, directory, form, calls))
+    .. "'%s/call_forms' %s %d 2>&1", profile, directory, form, calls))
   if not ok then error(form .. " failed:\n" .. said, 0) end
   local sum = 0
   for object, instructions in pairs(cost(profile)) do
@@ -62,7 +62,7 @@ end
 
 local forms = table.move(arg, 4, #arg, 1, {})
 if #forms == 0 then
-  for form in read_all(directory .. "/call_forms"):gmatch("%S+") do
+  for form in read_all("'" .. directory .. "/call_forms'"):gmatch("%S+") do
     -- Batches are bounded by time, of which valgrind takes fifty times as much.
     if not form:find("_scripts$") then forms[#forms + 1] = form end
   end

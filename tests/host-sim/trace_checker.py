@@ -8,7 +8,7 @@ import re
 import sys
 
 THREAD = re.compile(r"^(loop \d+|[A-Za-z0-9_.-]+/\d+)$")
-CLOSURE = re.compile(r"^\S+:\d+$")
+CLOSURE = re.compile(r"^\S.*:\d+$")  # a path may have spaces
 
 
 class Trace:

@@ -1,5 +1,5 @@
 -- A policy of host-sim: the annotations and what policies see agree, in both
--- directions.  $ANNOTATIONS: the files, separated by spaces; beside them stands
+-- directions.  $ANNOTATIONS: the files, separated by colons; beside them stands
 -- $READER, annotations.lua.
 local read = dofile(os.getenv "READER")
 
@@ -10,7 +10,7 @@ local function fail(...)
 end
 
 local declared, classes = {}, {}
-for path in os.getenv "ANNOTATIONS":gmatch "%S+" do
+for path in os.getenv "ANNOTATIONS":gmatch "[^:]+" do
   local names, members, problems = read(path)
   for name, value in pairs(names) do declared[name] = value end
   for name, value in pairs(members) do classes[name] = value end

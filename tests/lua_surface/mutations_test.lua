@@ -11,8 +11,8 @@ local function passes(text)
   local file = assert(io.open(path, "w"))
   file:write(table.concat(text, "\n"), "\n")
   file:close()
-  return (os.execute(string.format("%s %s %s > %s.out 2>&1", interpreter, surface, path,
-    path))) == true
+  return (os.execute(string.format("'%s' '%s' %s > %s.out 2>&1", interpreter, surface,
+    path, path))) == true
 end
 
 local function without(i)

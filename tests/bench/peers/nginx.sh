@@ -34,7 +34,7 @@ http {
     listen unix:$home/socket;
     location / {
       default_type text/plain;
-      content_by_lua_file $here/nginx_bench.lua;
+      content_by_lua_file "$here/nginx_bench.lua";
     }
   }
 }
