@@ -125,7 +125,8 @@ void Engine::ReportLeft(std::string& error) {
     for (std::size_t i = 0; i < pools_.size(); ++i) {
       pools_.at(i).ListWorkers(error);
     }
-    host_.Log(MSYS_LOG_ERROR, "stop", "%s", error.c_str());
+    // On a loop nobody has waited for them, and most are gone in no time.
+    if (!host_.OnAnyLoop()) host_.Log(MSYS_LOG_ERROR, "stop", "%s", error.c_str());
   } else {
     error = std::to_string(states) +
             " Lua states are still attached; detach them and call stop() again";

@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <cassert>
@@ -15,6 +16,10 @@
 
 namespace msys {
 namespace {
+
+// One pause is enough for a caller on the same CPU to go on and call again; for one
+// on another, which has to be woken, none is long enough.
+constexpr int kLooks = 2;
 
 thread_local Worker* current_worker = nullptr;
 
@@ -66,6 +71,8 @@ bool Pool::Wake(Lane& lane, Worker* self) {
     } else if (active_ >= concurrency_) {
       ready_.InsertBy(lane, &Lane::order);
       return false;
+    } else if (GiveToLooker(lane)) {
+      return true;
     } else {
       place = TakePlace(lane);
       no_memory = place.slot == nullptr;
@@ -105,7 +112,7 @@ void Pool::RunOnHomeLoops(LaneList lanes) {
 
 Pool::Place Pool::TakeFree(std::size_t first_few, Lane& lane) {
   for (std::size_t i = 0; i < std::min(first_few, slots_.size()); ++i) {
-    if (slots_[i]->busy) continue;
+    if (slots_[i]->busy || slots_[i]->looks) continue;
     slots_[i]->busy = true;
     return {slots_[i].get(), slots_[i]->Open(lane)};
   }
@@ -261,7 +268,11 @@ Lane* Pool::NextLane(Worker& self, WorkerSlot& slot) {
       MutexLock lock(mu_);
       if (active_ > concurrency_ || ready_.empty()) {
         Vacate(slot);
-        return nullptr;
+        // Else threads are scarce, and others may wait for this one.
+        if (!ThreadSupply::OfProcess().tbb_works()) return nullptr;
+        slot.looks = true;
+        ++lookers_;
+        break;
       }
       lane = ready_.PopFront();
       if (static_cast<std::uint32_t>(self.number) > concurrency_) {
@@ -279,6 +290,38 @@ Lane* Pool::NextLane(Worker& self, WorkerSlot& slot) {
     Vacate(*heir.slot);
     return lane;
   }
+  return Look(slot);
+}
+
+bool Pool::GiveToLooker(Lane& lane) {
+  if (lookers_ == 0) return false;
+  const std::size_t allowed = std::min<std::size_t>(slots_.size(), concurrency_);
+  for (std::size_t i = 0; i < allowed; ++i) {
+    WorkerSlot& slot = *slots_[i];
+    if (!slot.looks) continue;
+    slot.looks = false;
+    --lookers_;
+    slot.busy = true;
+    ++active_;
+    ShowActive();
+    slot.given.store(&lane, std::memory_order_relaxed);
+    return true;
+  }
+  return false;
+}
+
+Lane* Pool::Look(WorkerSlot& slot) {
+  const auto& given = slot.given;
+  for (int i = 0; i < kLooks && given.load(std::memory_order_relaxed) == nullptr;
+       ++i) {
+    sched_yield();
+  }
+  MutexLock lock(mu_);
+  if (slot.looks) {
+    slot.looks = false;
+    --lookers_;
+  }
+  return slot.given.exchange(nullptr, std::memory_order_relaxed);
 }
 
 void Pool::SetConcurrency(std::uint32_t concurrency) {
@@ -315,13 +358,14 @@ void Pool::Refill() {
 bool Pool::AtRest() {
   MutexLock lock(mu_);
   // acquire: pairs with the release when the last sender leaves.
-  return active_ == 0 && senders_.load(std::memory_order_acquire) == 0;
+  return active_ == 0 && lookers_ == 0 &&
+         senders_.load(std::memory_order_acquire) == 0;
 }
 
 void Pool::ListWorkers(std::string& out) {
   MutexLock lock(mu_);
   for (const auto& slot : slots_) {
-    if (slot->busy) (out += ' ') += slot->thread_name();
+    if (slot->busy || slot->looks) (out += ' ') += slot->thread_name();
   }
   if (senders_.load(std::memory_order_relaxed) > 0) (out += ' ') += name_;
 }

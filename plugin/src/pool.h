@@ -17,6 +17,12 @@
 //   P2  active_ workers are running Work() or have been sent for.
 //   P3  a slot is busy <=> one of the active_ is in it.
 //
+// A worker that finds nothing more to do looks for a moment whether something
+// comes: to a script that calls again and again its next call would otherwise find
+// the worker on its way out, and have to wait until it is out and sent for anew.
+// With all on one CPU the slowest hundredth of calls took 10 us by that, and 5 us
+// without.  While it looks the worker is not one of the active_.
+//
 // Threads: everything may be called from any, except the constructor and the
 // destructor, which need the pool at rest (no lanes, no workers).
 #pragma once
@@ -171,6 +177,10 @@ class Pool final : public Executor, private ThreadSupply::User {
     std::atomic<int>& senders_;
   };
 
+  // A worker that looks for work gets the lane.  False: there is none.
+  bool GiveToLooker(Lane& lane) REQUIRES(mu_);
+  // Null: nothing has come, and the worker leaves.
+  Lane* Look(WorkerSlot& slot) EXCLUDES(mu_);
   // The free place with the smallest number, for a thread that will get the lane;
   // none when none of the first few is free.
   Place TakeFree(std::size_t first_few, Lane& lane) REQUIRES(mu_);
@@ -214,6 +224,7 @@ class Pool final : public Executor, private ThreadSupply::User {
   Mutex mu_;
   std::uint32_t concurrency_ GUARDED_BY(mu_);
   std::uint32_t active_ GUARDED_BY(mu_) = 0;
+  std::uint32_t lookers_ GUARDED_BY(mu_) = 0;
   LaneList ready_ GUARDED_BY(mu_);  // by order
   std::vector<std::unique_ptr<WorkerSlot>> slots_ GUARDED_BY(mu_);
   std::uint32_t admitted_ GUARDED_BY(mu_) = 0;

@@ -58,6 +58,9 @@ class WorkerSlot {
 
   // Of the pool, under its mutex.
   bool busy = false;      // a thread works here, or is on its way
+  bool looks = false;     // its thread looks for work, and is not busy
+  // What it has been given meanwhile.  relaxed: it is taken under the mutex.
+  std::atomic<Lane*> given{nullptr};
   bool forsaken = false;  // a thread may come for which nobody waits: never freed
 
  private:
