@@ -137,7 +137,7 @@ TEST_F(BlockingIoTest, CallsOnOneHandleTakeTurns) {
       shared = assert(core.io_wrapper_open(path, core.O_RDONLY))
       os.remove(path)
     end
-    local found = {}
+    local found, readers = {}, 8
     function mod:validate_data()
       assert(msys.runInPool('IO', function()
         for line in shared:lines() do
@@ -146,9 +146,11 @@ TEST_F(BlockingIoTest, CallsOnOneHandleTakeTurns) {
         end
       end))
       assert(seen <= 2000)
+      -- One may have come to the end while another still brings the last line.
+      readers = readers - 1
+      assert(readers > 0 or seen == 2000 or print('seen', seen))
       return core.VALIDATE_CONT
     end
-    function mod:validate_dealloc() assert(seen == 2000 or print('seen', seen)) end
   )",
                       "", 8, 8);
   EXPECT_EQ(ran.status, kExitDone) << ran.err;
