@@ -72,7 +72,7 @@ void End(FakeRun* run, msys_status status, int count) {
 }
 
 void Failed(FakeRun* run) {  // the error value is on top of co
-  lua_checkstack(run->co, 4);  // where an error has ended all, nothing is promised
+  lua_checkstack(run->co, LUA_MINSTACK);  // after an error there may be none
   luaL_traceback(run->co, run->co, luaL_tolstring(run->co, -1, nullptr), 0);
   lua_remove(run->co, -2);
   End(run, MSYS_E_LUA, 2);
