@@ -89,10 +89,12 @@ void Resume(FakeRun* run, int args) {
   const msys_host& host = run->state->plugin->host;
   run->task.run = [](msys_task* task) {
     auto* self = reinterpret_cast<FakeRun*>(task);
-    lua_remove(self->co, -2);
-    const bool ok = lua_pcall(self->co, 0, 1, 0) == LUA_OK;
-    lua_pushboolean(self->co, ok);
-    lua_insert(self->co, -2);
+    // A coroutine that is suspended can run nothing else.
+    lua_State* L = self->state->L;
+    lua_xmove(self->co, L, 1);
+    lua_pop(self->co, 1);
+    lua_pushboolean(self->co, lua_pcall(L, 0, 1, 0) == LUA_OK);
+    lua_xmove(L, self->co, 1);
     Resume(self, 2);
   };
   host.post(host.ctx, run->state->loop, &run->task);
