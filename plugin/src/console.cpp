@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "held.h"
 #include "state.h"
+#include "text.h"
 
 namespace msys {
 namespace {

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "process.h"
 #include "state.h"
+#include "text.h"
 
 namespace msys {
 

@@ -2,7 +2,6 @@
 
 #include <cassert>
 #include <cstdio>
-#include <cstring>
 
 #include "job.h"
 #include "state.h"
@@ -50,33 +49,6 @@ void ReleaseHeld(Script& script) {
         who, script.state.name.c_str(), what, held->site.text);
     held->LetGo();
   }
-}
-
-void Quote(const char* bytes, std::size_t length, char* out, std::size_t size) {
-  constexpr char kCut[] = "...";
-  std::size_t n = 0;
-  out[n++] = '"';
-  for (std::size_t i = 0; i < length; ++i) {
-    const auto c = static_cast<unsigned char>(bytes[i]);
-    char piece[8];
-    if (c == '"' || c == '\\') {
-      std::snprintf(piece, sizeof piece, "\\%c", c);
-    } else if (c < 0x20 || c >= 0x7f) {
-      std::snprintf(piece, sizeof piece, "\\x%02X", c);
-    } else {
-      std::snprintf(piece, sizeof piece, "%c", c);
-    }
-    const std::size_t wanted = std::strlen(piece);
-    if (n + wanted + sizeof kCut + 1 > size) {
-      std::memcpy(out + n, kCut, sizeof kCut - 1);
-      n += sizeof kCut - 1;
-      break;
-    }
-    std::memcpy(out + n, piece, wanted);
-    n += wanted;
-  }
-  out[n++] = '"';
-  out[n] = '\0';
 }
 
 }  // namespace msys

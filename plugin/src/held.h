@@ -41,7 +41,4 @@ void RemoveHeld(Script& script, Held& held);
 // The script has ended and holds something: a bug in it.  Logged, and let go.
 void ReleaseHeld(Script& script);
 
-// Any bytes as readable text in quotes, cut to fit.
-void Quote(const char* bytes, std::size_t length, char* out, std::size_t size);
-
 }  // namespace msys

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "held.h"
 #include "job_box.h"
 #include "state.h"
+#include "text.h"
 
 namespace msys {
 namespace {
@@ -238,7 +238,7 @@ bool TakeBack(Job& job) {
   if (job.stage == JobStage::kWaiting) {
     auto& lane = static_cast<PoolLane&>(*job.lane);
     // Granted already: it is on its way to its caller's lane.
-    if (!lane.pool.CancelAdmission(job.admission)) {
+    if (!lane.pool.backlog.Cancel(job.admission)) {
       if (!job.waiting_lane->Remove(&job.work)) return false;
       job.admitted = true;
     }
@@ -301,7 +301,7 @@ void StartJob(Work* work) {
                                : 0);
     if (job.admitted) {
       job.admitted = false;
-      lane->pool.Unadmit();
+      lane->pool.backlog.Leave();
     }
   }
 
@@ -451,7 +451,7 @@ bool SubmitJob(Slice& slice, Job& job) {
     job.work.run = &EnterAfterWait;
     job.waiting_lane = slice.script->lane;
     job.stage = JobStage::kWaiting;
-    if (!pool.Admit(job.admission)) return false;
+    if (!pool.backlog.Admit(job.admission)) return false;
     job.admitted = true;
   }
   job.stage = JobStage::kQueued;
@@ -461,41 +461,13 @@ bool SubmitJob(Slice& slice, Job& job) {
 
 bool SubmitJobNow(Slice& slice, Job& job) {
   if (PoolLane* lane = job.pool_lane()) {
-    if (!lane->pool.AdmitNow()) return false;
+    if (!lane->pool.backlog.AdmitNow()) return false;
     job.admitted = true;
   }
   job.state.JobSubmitted(job);
   job.stage = JobStage::kQueued;
   PutInOutbox(slice, job);
   return true;
-}
-
-void OneLine(const char* text, char* out, std::size_t size) {
-  std::size_t n = 0;
-  for (const char* c = text; *c != '\0' && n + 4 < size; ++c) {
-    if (*c == '\n') {
-      std::memcpy(out + n, " | ", 3);
-      n += 3;
-      while (c[1] == '\t' || c[1] == ' ') ++c;
-    } else {
-      out[n++] = *c;
-    }
-  }
-  out[n] = '\0';
-}
-
-void FormatSource(const char* source, int line, char* out, std::size_t size) {
-  if (source == nullptr || source[0] == '\0') {
-    std::snprintf(out, size, "?");
-  } else if (source[0] == '@') {
-    std::snprintf(out, size, "%s:%d", source + 1, line);
-  } else if (source[0] == '=') {
-    // A C function, or a chunk with a name of its own.
-    if (line > 0) std::snprintf(out, size, "%s:%d", source + 1, line);
-    else std::snprintf(out, size, "%s", source + 1);
-  } else {
-    std::snprintf(out, size, "[string]:%d", line);
-  }
 }
 
 void Flush(Slice& slice, Outbox& outbox) {
@@ -533,7 +505,7 @@ void DropJob(Job& job, const char* why) {
     lane->stats.cancelled.Add(1);
     if (job.admitted) {
       job.admitted = false;
-      lane->pool.Unadmit();
+      lane->pool.backlog.Leave();
     }
   }
   if (job.box != nullptr) KeepFailure(job, why, true);

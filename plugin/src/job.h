@@ -116,9 +116,4 @@ bool CancelJob(Job& job, const char* why);
 // The same for a job that has been taken out of its lane.
 void DropJob(Job& job, const char* why);
 
-// "policy.lua:12", from what lua_getinfo says of a function.
-void FormatSource(const char* source, int line, char* out, std::size_t size);
-// Any text as one line, cut to fit: newlines of a traceback become " | ".
-void OneLine(const char* text, char* out, std::size_t size);
-
 }  // namespace msys

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "state.h"
+#include "text.h"
 
 namespace msys {
 namespace {

@@ -4,7 +4,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cassert>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -36,10 +35,10 @@ PoolLane::~PoolLane() { pool.Unregister(*this); }
 
 Pool::Pool(const Host& host, std::string name, int id, Limits limits)
     : Executor(/*is_loop=*/false),
+      backlog(limits.backlog),
       host_(host),
       name_(std::move(name)),
       id_(id),
-      backlog_(limits.backlog),
       stack_size_kib_(limits.stack_size_kib),
       concurrency_(limits.concurrency),
       shown_concurrency_(limits.concurrency) {
@@ -384,56 +383,6 @@ void Pool::Forget(PoolLane& lane) {
   if (lane.Settle()) lane.turn.Submit(lane);
 }
 
-bool Pool::Admit(Admission& admission) {
-  if (backlog() == 0) return true;
-  MutexLock lock(mu_);
-  if (waiting_ == nullptr && admitted_ < backlog()) {
-    ++admitted_;
-    return true;
-  }
-  admission.next = nullptr;
-  (waiting_tail_ == nullptr ? waiting_ : waiting_tail_->next) = &admission;
-  waiting_tail_ = &admission;
-  return false;
-}
-
-bool Pool::AdmitNow() {
-  if (backlog() == 0) return true;
-  MutexLock lock(mu_);
-  if (waiting_ != nullptr || admitted_ >= backlog()) return false;
-  ++admitted_;
-  return true;
-}
-
-void Pool::Unadmit() {
-  if (backlog() == 0) return;
-  Admission* next = nullptr;
-  {
-    MutexLock lock(mu_);
-    assert(admitted_ > 0);
-    next = waiting_;
-    if (next == nullptr) {
-      --admitted_;
-      return;
-    }
-    waiting_ = next->next;  // the place goes to the next in line
-    if (waiting_ == nullptr) waiting_tail_ = nullptr;
-  }
-  next->granted(next);
-}
-
-bool Pool::CancelAdmission(Admission& admission) {
-  MutexLock lock(mu_);
-  Admission* before = nullptr;
-  for (Admission* a = waiting_; a != nullptr; before = a, a = a->next) {
-    if (a != &admission) continue;
-    (before == nullptr ? waiting_ : before->next) = a->next;
-    if (waiting_tail_ == a) waiting_tail_ = before;
-    return true;
-  }
-  return false;
-}
-
 void Pool::Register(PoolLane& lane) {
   MutexLock lock(lanes_mu_);
   lanes_.push_back(&lane);
@@ -514,7 +463,7 @@ void Pool::Snapshot(msys_pool_stats& out) {
   std::memset(out.name, 0, sizeof out.name);
   std::strncpy(out.name, name_.c_str(), sizeof out.name - 1);
   out.concurrency = concurrency();
-  out.backlog = backlog();
+  out.backlog = backlog.size();
   out.threads = active();
   out.threads_active = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(out.threads, out.running));

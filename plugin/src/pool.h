@@ -35,6 +35,7 @@
 #include <string>
 #include <vector>
 
+#include "backlog.h"
 #include "histogram.h"
 #include "host.h"
 #include "lane.h"
@@ -76,12 +77,6 @@ struct Worker {
   static Worker* current();  // null: the calling thread is no worker now
 };
 
-// A job that waits for room in a full backlog.
-struct Admission {
-  void (*granted)(Admission* admission) = nullptr;  // any thread, once
-  Admission* next = nullptr;
-};
-
 class Pool final : public Executor, private ThreadSupply::User {
  public:
   struct Limits {
@@ -95,6 +90,8 @@ class Pool final : public Executor, private ThreadSupply::User {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
+  Backlog backlog;
+
   bool Wake(Lane& lane, Worker* self) override EXCLUDES(mu_);
 
   // A lane without work that waits for a thread need not wait.
@@ -104,15 +101,6 @@ class Pool final : public Executor, private ThreadSupply::User {
   // when they have finished their batch.  The places that are given up are those
   // with the highest numbers, whoever works in them.
   void SetConcurrency(std::uint32_t concurrency) EXCLUDES(mu_);
-
-  // A place in the backlog: given back when the job starts or is dropped.
-  // False: none is free; `admission.granted` will be called when one is.
-  [[nodiscard]] bool Admit(Admission& admission) EXCLUDES(mu_);
-  // The same for a caller that cannot wait.
-  [[nodiscard]] bool AdmitNow() EXCLUDES(mu_);
-  void Unadmit() EXCLUDES(mu_);
-  // False: it was granted already, or is being granted now.
-  bool CancelAdmission(Admission& admission) EXCLUDES(mu_);
 
   const std::string& name() const { return name_; }
   int id() const { return id_; }
@@ -124,11 +112,7 @@ class Pool final : public Executor, private ThreadSupply::User {
   std::uint32_t active() const {
     return shown_active_.load(std::memory_order_relaxed);
   }
-  Limits limits() const { return {concurrency(), backlog(), stack_size_kib_}; }
-  // Before the first job only.
-  void set_backlog(std::uint32_t backlog) {
-    backlog_.store(backlog, std::memory_order_relaxed);
-  }
+  Limits limits() const { return {concurrency(), backlog.size(), stack_size_kib_}; }
   // [main], as is reading it.
   void set_stack_size_kib(std::uint32_t kib) { stack_size_kib_ = kib; }
 
@@ -207,7 +191,6 @@ class Pool final : public Executor, private ThreadSupply::User {
   void Work(WorkerSlot& slot, Lane& first);
   Lane* NextLane(Worker& self, WorkerSlot& slot) EXCLUDES(mu_);
   static void RunOnHomeLoops(LaneList lanes);
-  std::uint32_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
   void SumStats(msys_pool_stats& out) REQUIRES(lanes_mu_);
   void ShowActive() REQUIRES(mu_) {
     shown_active_.store(active_, std::memory_order_relaxed);
@@ -217,8 +200,6 @@ class Pool final : public Executor, private ThreadSupply::User {
   const std::string name_;
   const int id_;
   std::size_t index_ = 0;
-  // relaxed: it changes before there are jobs; figures are shown even then.
-  std::atomic<std::uint32_t> backlog_;
   std::uint32_t stack_size_kib_;
 
   Mutex mu_;
@@ -227,9 +208,6 @@ class Pool final : public Executor, private ThreadSupply::User {
   std::uint32_t lookers_ GUARDED_BY(mu_) = 0;
   LaneList ready_ GUARDED_BY(mu_);  // by order
   std::vector<std::unique_ptr<WorkerSlot>> slots_ GUARDED_BY(mu_);
-  std::uint32_t admitted_ GUARDED_BY(mu_) = 0;
-  Admission* waiting_ GUARDED_BY(mu_) = nullptr;
-  Admission* waiting_tail_ GUARDED_BY(mu_) = nullptr;
 
   // To look at the figures of thousands of states takes a millisecond; whoever
   // submits a job meanwhile does not wait for that.  Never held with mu_.

@@ -205,7 +205,7 @@ void PoolSet::Apply(Plan& plan) {
   for (auto& [pool, change] : plan.updates) {
     const std::uint32_t backlog = pool->limits().backlog;
     if (!claimed_) {
-      pool->set_backlog(change.backlog.value_or(backlog));
+      pool->backlog.set_size(change.backlog.value_or(backlog));
     } else if (change.backlog.value_or(backlog) != backlog) {
       host_.Log(MSYS_LOG_WARNING, "pool",
                 "%s: its backlog stays %u: it cannot change while the plugin "

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "job.h"
 #include "state.h"
+#include "text.h"
 
 namespace msys {
 namespace {

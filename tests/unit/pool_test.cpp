@@ -352,43 +352,5 @@ TEST_F(PoolTest, APoolThatNobodyUsesCostsNoThread) {
   EXPECT_EQ(threads(), before);
 }
 
-struct Waiting {
-  Admission admission;  // first: granted() gets its address
-  std::vector<int>* order;
-  int number;
-
-  static void Granted(Admission* admission) {
-    auto* self = reinterpret_cast<Waiting*>(admission);
-    self->order->push_back(self->number);
-  }
-};
-
-TEST_F(PoolTest, BacklogAdmitsInOrderOfArrival) {
-  Pool& pool = NewPool(1, 2);
-  std::vector<int> order;
-  Waiting w[4];
-  for (int i = 0; i < 4; ++i) w[i] = {{&Waiting::Granted, nullptr}, &order, i};
-  EXPECT_TRUE(pool.AdmitNow());
-  EXPECT_TRUE(pool.Admit(w[0].admission));
-  EXPECT_FALSE(pool.AdmitNow());
-  for (int i = 1; i < 4; ++i) EXPECT_FALSE(pool.Admit(w[i].admission));
-  EXPECT_TRUE(pool.CancelAdmission(w[2].admission));
-  EXPECT_FALSE(pool.CancelAdmission(w[2].admission));
-  pool.Unadmit();
-  EXPECT_FALSE(pool.CancelAdmission(w[1].admission)) << "granted already";
-  EXPECT_FALSE(pool.AdmitNow()) << "jumped the queue";
-  pool.Unadmit();
-  EXPECT_EQ(order, (std::vector<int>{1, 3}));
-  pool.Unadmit();
-  pool.Unadmit();
-  EXPECT_TRUE(pool.AdmitNow());
-  pool.Unadmit();
-}
-
-TEST_F(PoolTest, NoBacklogIsNoLimit) {
-  Pool& pool = NewPool(1);
-  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(pool.AdmitNow());
-}
-
 }  // namespace
 }  // namespace msys

@@ -3,6 +3,7 @@
 #include "../held.h"
 #include "../process.h"
 #include "../state.h"
+#include "../text.h"
 
 namespace msys {
 namespace {

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "../state.h"
+#include "../text.h"
 #include "binding.h"
 
 namespace msys {

@@ -1,0 +1,59 @@
+#include "text.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+namespace msys {
+namespace {
+
+std::string Source(const char* source, int line, std::size_t size = 64) {
+  std::string out(size, 'x');
+  FormatSource(source, line, out.data(), size);
+  return out.c_str();
+}
+
+std::string Line(const char* text, std::size_t size = 64) {
+  std::string out(size, 'x');
+  OneLine(text, out.data(), size);
+  return out.c_str();
+}
+
+std::string Quoted(std::string_view bytes, std::size_t size = 64) {
+  std::string out(size, 'x');
+  Quote(bytes.data(), bytes.size(), out.data(), size);
+  return out.c_str();
+}
+
+TEST(TextTest, ASourceIsWhatAnEditorOpens) {
+  EXPECT_EQ(Source("@policy.lua", 12), "policy.lua:12");
+  EXPECT_EQ(Source("=stdin", 3), "stdin:3");
+  EXPECT_EQ(Source("=[C]", -1), "[C]");
+  EXPECT_EQ(Source("return 1\nreturn 2", 2), "[string]:2");
+  EXPECT_EQ(Source(nullptr, 1), "?");
+  EXPECT_EQ(Source("", 1), "?");
+  EXPECT_EQ(Source("@policy.lua", 12, 8), "policy.");
+}
+
+TEST(TextTest, ATracebackIsOneLine) {
+  EXPECT_EQ(Line("failed\nstack traceback:\n\t[C]: in error\n  a"),
+            "failed | stack traceback: | [C]: in error | a");
+  EXPECT_EQ(Line(""), "");
+}
+
+TEST(TextTest, WhatIsTooLongIsCut) {
+  for (std::size_t size = 8; size < 24; ++size) {
+    EXPECT_LT(Line("a\nb\nc\nd\ne\nf\ng\nh\ni", size).size(), size);
+    EXPECT_LT(Quoted("a\nb\nc\nd\ne\nf\ng\nh\ni", size).size(), size);
+  }
+  EXPECT_EQ(Quoted("0123456789", 12), "\"012345...\"");
+}
+
+TEST(TextTest, BytesCanBeRead) {
+  EXPECT_EQ(Quoted("dns"), "\"dns\"");
+  EXPECT_EQ(Quoted(std::string_view("a\"\\\0\xff", 5)), "\"a\\\"\\\\\\x00\\xFF\"");
+}
+
+}  // namespace
+}  // namespace msys
