@@ -9,7 +9,6 @@
 
 #include "clock.h"
 #include "engine.h"
-#include "held.h"
 #include "state.h"
 #include "text.h"
 

@@ -1,6 +1,5 @@
 #include "binding.h"
 
-#include "../held.h"
 #include "../process.h"
 #include "../state.h"
 #include "../text.h"
