@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <oneapi/tbb/global_control.h>
 #include <pthread.h>
+#include <sched.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <functional>
@@ -119,6 +121,30 @@ TEST_F(PoolTest, TenThousandJobsOfTenThousandStatesStartInOrder) {
   AwaitRest(pool);
   ASSERT_EQ(order.size(), 10'000u);
   for (int i = 0; i < 10'000; ++i) ASSERT_EQ(order[i], i);
+}
+
+// On one CPU nearly every job comes while the worker of the one before looks once more.
+TEST_F(PoolTest, AWorkerThatLooksRunsWhatComesOnce) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  Pool& pool = NewPool(3);
+  FakeState& state = NewState(pool);
+  FakeState& other = NewState(pool);
+  std::atomic<int> runs{0};
+  for (int i = 0; i < 20'000; i += 2) {
+    state.Submit([&] { ++runs; });
+    while (runs <= i) sched_yield();
+    EXPECT_EQ(runs, i + 1);
+    other.Submit([&] { ++runs; });
+    while (runs <= i + 1) sched_yield();
+    EXPECT_LE(pool.active(), 3u);
+    EXPECT_EQ(runs, i + 2);
+  }
+  AwaitRest(pool);
+  EXPECT_EQ(runs, 20'000);
+  EXPECT_EQ(pool.active(), 0u);
 }
 
 // stop() does not wait for ever for a worker whose last job is over.

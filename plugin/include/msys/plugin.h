@@ -357,9 +357,10 @@ typedef struct msys_api {
    * cancelled; running closures are waited for until the deadline.  MSYS_OK:
    * nothing runs any more and no state is attached.  MSYS_E_BUSY: closures
    * still run, or states are attached, or workers have not left their pools;
-   * each is logged (pool, file:line, seconds; the worker).  Do not unload
-   * then; call again.  On a thread that is a loop it never waits: MSYS_E_BUSY
-   * until all is over; call again from a timer. */
+   * each closure is logged (pool, file:line, seconds), and each worker unless
+   * the thread is a loop.  Do not unload then; call again.  On a thread that is
+   * a loop it never waits: MSYS_E_BUSY until all is over; call again from a
+   * timer. */
   msys_status (*stop)(msys_plugin *plugin, uint32_t deadline_ms,
                       msys_error *error);
 
