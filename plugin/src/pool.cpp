@@ -275,6 +275,7 @@ Lane* Pool::NextLane(Worker& self, WorkerSlot& slot) {
       }
       lane = ready_.PopFront();
       if (static_cast<std::uint32_t>(self.number) > concurrency_) {
+        if (GiveToLooker(*lane)) continue;
         heir = TakeFree(concurrency_, *lane);
       }
       if (heir.slot == nullptr) return lane;
