@@ -75,6 +75,12 @@ class AfterAttach : public ForkTest {
   // be locked at the moment of the fork, and then is in the child for ever.
   template <typename Body>
   void ForkUnderFire(Body body) {
+    EXPECT_EQ(state.Run(kRoundTrip).text(), "OK true there and back");
+#ifdef __SANITIZE_ADDRESS__
+    // GCC 12's AddressSanitizer, unlike glibc, does not hold the locks of its
+    // allocator across a fork: a child would wait for one of those.
+    ForkOften(body);
+#else
     std::atomic<bool> over{false};
     std::jthread fire([&] {
       while (!over) {
@@ -85,16 +91,22 @@ class AfterAttach : public ForkTest {
     auto busy = firing.Start("while not over do"
                              "  msys.runInPool('CPU', function() end)"
                              "  msys.runInPool('IO', function() end, true) end");
+    ForkOften(body);
+    over = true;
+    EXPECT_EQ(firing.Run("over = true").text(), "OK");
+    EXPECT_EQ(busy->Wait().text(), "OK");
+#endif
+    EXPECT_EQ(state.Run(kRoundTrip).text(), "OK true there and back");
+  }
+
+  template <typename Body>
+  void ForkOften(Body body) {
     for (int i = 0; i < 20; ++i) {
       std::string ended;
       // On the loop's thread, which every check of a thread would let pass.
       host.On(0, [&] { ended = InChild(body); });
-      ASSERT_EQ(ended, "exit 0");
+      EXPECT_EQ(ended, "exit 0");
     }
-    over = true;
-    EXPECT_EQ(firing.Run("over = true").text(), "OK");
-    EXPECT_EQ(busy->Wait().text(), "OK");
-    EXPECT_EQ(state.Run(kRoundTrip).text(), "OK true there and back");
   }
 
   FakeHost host{2};
