@@ -238,8 +238,8 @@ void State::OnSessionClose(Work* work) {
 
 template <typename Visit>
 void State::ForEachOtherLane(Visit visit) {
-  for (auto& slot : pool_lanes_) {
-    if (PoolLane* lane = slot.load(std::memory_order_relaxed)) visit(*lane);
+  for (auto& lane : pool_lanes_) {
+    if (lane != nullptr) visit(*lane);
   }
   for (auto& lane : loop_lanes_) {
     if (lane != nullptr) visit(*lane);

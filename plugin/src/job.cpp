@@ -14,8 +14,8 @@
 namespace msys {
 namespace {
 
-constexpr char kCallerIsOver[] =
-    "cancelled: the session of the calling script is over";
+constexpr char kCallerIsGone[] =
+    "cancelled: its calling script has ended, or no longer waits for it";
 
 void EndScript(Script& script) {
   State& state = script.state;
@@ -263,7 +263,7 @@ void EnterAfterWait(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   job.admitted = true;
   if (job.abandoned || job.state.Refuses(job.mode)) {
-    const char* why = job.abandoned ? kCallerIsOver
+    const char* why = job.abandoned ? kCallerIsGone
                                     : "cancelled: the Lua state is being detached";
     LogDropped(job, why);
     return DropJob(job, why);
@@ -400,8 +400,8 @@ void Job::Abandon() {
     abandoned = true;
     return KeepClosure();
   }
-  LogDropped(*this, kCallerIsOver);
-  DropJob(*this, kCallerIsOver);
+  LogDropped(*this, kCallerIsGone);
+  DropJob(*this, kCallerIsGone);
 }
 
 const char* Job::what() const {

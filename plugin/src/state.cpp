@@ -49,7 +49,6 @@ State::State(Engine& e, lua_State* m, Loop& h, std::string n)
 }
 
 State::~State() {
-  for (auto& lane : pool_lanes_) delete lane.load(std::memory_order_relaxed);
   while (free_jobs != nullptr) {
     Job* job = free_jobs;
     free_jobs = job->next;
@@ -212,17 +211,15 @@ LoopLane* State::LaneFor(Loop& loop) {
 }
 
 PoolLane* State::LaneFor(Pool& pool) {
-  auto& slot = pool_lanes_[pool.index()];
-  PoolLane* lane = slot.load(std::memory_order_relaxed);
-  if (lane != nullptr) return lane;
+  auto& lane = pool_lanes_[pool.index()];
+  if (lane != nullptr) return lane.get();
   try {
-    lane = new PoolLane(turn, pool, *this, home);
-    lane->time_parking = tracing;
+    lane = std::make_unique<PoolLane>(turn, pool, *this, home);
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
-  slot.store(lane, std::memory_order_relaxed);
-  return lane;
+  lane->time_parking = tracing;
+  return lane.get();
 }
 
 // ---- Lua helpers ---------------------------------------------------------------

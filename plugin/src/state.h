@@ -217,8 +217,7 @@ class State final : public LaneRunner {
   static void OnMainResume(Work* work);
 
   std::unique_ptr<LoopLane> home_lane_;
-  // Written by the holder; the pointers are read by any thread.
-  std::array<std::atomic<PoolLane*>, PoolSet::kMaxPools> pool_lanes_{};
+  std::array<std::unique_ptr<PoolLane>, PoolSet::kMaxPools> pool_lanes_;
   std::vector<std::unique_ptr<LoopLane>> loop_lanes_;
   Anchors::Slot no_memory_text_ = Anchors::kNone;
 

@@ -89,6 +89,7 @@ class Turn {
     MutexLock lock(mu_);
     if (!pools_.Remove(lane)) return false;
     lane.ticket = 0;
+    lane.misses = 0;
     return true;
   }
 

@@ -95,7 +95,7 @@ test.case("a cancelled callout gives its place in line to the next", function()
   test.equal(0, test.cancel(a))
   test.returns({ test.status.cancelled }, test.wait(a))
   test.equal(1, test.logged("4 runInPool: small: closure backlog_test.lua:",
-    "of state home: cancelled: the session of the calling script is over"))
+    "of state home: cancelled: its calling script has ended, or no longer waits for it"))
   test.release("b6")
   test.returns({ 0, true, "next" }, test.wait(b))
 end)

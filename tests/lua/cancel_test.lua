@@ -18,7 +18,7 @@ test.case("a callout that waits for a queued job: the job is dropped", function(
   test.equal(true, closed)
   test.equal(before + 1, test.stats("one").cancelled)
   test.equal(1, test.logged("4 runInPool: one: closure cancel_test.lua:",
-    "of state home: cancelled: the session of the calling script is over"))
+    "of state home: cancelled: its calling script has ended, or no longer waits for it"))
   test.release("c1")
   test.drain("one")
   test.equal(nil, ran)
