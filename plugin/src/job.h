@@ -101,6 +101,11 @@ bool SubmitJob(Slice& slice, Job& job);
 // The same for a caller that cannot wait; false: refused, nothing has changed.
 bool SubmitJobNow(Slice& slice, Job& job);
 
+// The job is over, and its closure's script, if any, has been given back.
+void EndJob(Job& job);
+// What the caller gets, if it waits, of a job that will not run.
+void DeliverFailure(Job& job, const char* why);
+
 // The result of a job is on the stack of `script`, which waits for it and now
 // goes on.
 void AnswerScript(const Job& job, Script& script);
