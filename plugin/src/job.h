@@ -95,23 +95,13 @@ struct Job final : Wait {
 Job* NewJob(State& state);
 void FreeJob(Job& job);  // never submitted, or over
 
+// ---- before it starts (submission.cpp) ---------------------------------------
+
 // Puts the job into the outbox of the running script, or queues it for room in
 // the pool's backlog.  False: it waits for room, and so must the caller.
 bool SubmitJob(Slice& slice, Job& job);
 // The same for a caller that cannot wait; false: refused, nothing has changed.
 bool SubmitJobNow(Slice& slice, Job& job);
-
-// The job is over, and its closure's script, if any, has been given back.
-void EndJob(Job& job);
-// What the caller gets, if it waits, of a job that will not run.
-void DeliverFailure(Job& job, const char* why);
-
-// The result of a job is on the stack of `script`, which waits for it and now
-// goes on.
-void AnswerScript(const Job& job, Script& script);
-
-// Starts a job, as work of its lane.
-void StartJob(Work* work);
 // Hands the jobs of an outbox to their lanes, in order.
 void Flush(Slice& slice, Outbox& outbox);
 
@@ -120,5 +110,18 @@ void Flush(Slice& slice, Outbox& outbox);
 bool CancelJob(Job& job, const char* why);
 // The same for a job that has been taken out of its lane.
 void DropJob(Job& job, const char* why);
+
+// ---- running, and its end ------------------------------------------------------
+
+// Starts a job, as work of its lane.
+void StartJob(Work* work);
+
+// The result of a job is on the stack of `script`, which waits for it and now
+// goes on.
+void AnswerScript(const Job& job, Script& script);
+// What the caller gets, if it waits, of a job that will not run.
+void DeliverFailure(Job& job, const char* why);
+// The job is over, and its closure's script, if any, has been given back.
+void EndJob(Job& job);
 
 }  // namespace msys

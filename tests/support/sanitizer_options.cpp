@@ -6,7 +6,7 @@ extern "C" {
 
 // NOLINTBEGIN: the names are the sanitizers'.
 __attribute__((weak)) const char* __tsan_default_options() {
-  return "halt_on_error=1:second_deadlock_stack=1";
+  return "halt_on_error=1:intercept_tls_get_addr=0:second_deadlock_stack=1";
 }
 __attribute__((weak)) const char* __tsan_default_suppressions() {
   return "called_from_lib:libtbb.so.12\nrace:_dl_deallocate_tls\n";
