@@ -344,5 +344,20 @@ TEST_F(TurnTest, SubmitSendsForAThreadOrParks) {
   EXPECT_EQ(pool.Next(), b.get());
 }
 
+// What it has been through is not held in its favour the next time.
+TEST_F(TurnTest, ALaneThatNeedNotWaitForgetsItsPlaceAndItsMisses) {
+  ASSERT_TRUE(turn.TryTake());
+  const auto lane = NewLane(pool);
+  Worker self{};
+  ASSERT_FALSE(turn.TakeOrPark(*lane, &self));
+  ASSERT_EQ(lane->misses, 1);
+  EXPECT_TRUE(turn.Forget(*lane));
+  EXPECT_EQ(lane->misses, 0);
+  EXPECT_EQ(lane->ticket, 0u);
+  EXPECT_FALSE(turn.Forget(*lane)) << "it is not here any more";
+  turn.Release(nullptr);
+  EXPECT_TRUE(pool.woken.empty());
+}
+
 }  // namespace
 }  // namespace msys
