@@ -1,5 +1,6 @@
 -- Suspending works from anywhere Lua itself could yield: the whole script is
 -- suspended, not the inner coroutine's resumer.  Elsewhere there is an error.
+-- pool: one concurrency=1
 
 local function call(value)
   local ok, result = msys.runInPool("CPU", function() return value end)
@@ -235,6 +236,25 @@ test.case("C code that resumes a coroutine that waits", function()
   test.matches(message, text)
   test.returns({ test.status.ok, false, "cannot resume dead coroutine" },
     test.wait(outer))
+end)
+
+test.case("the same with a job that is still queued: the job is dropped", function()
+  local ran
+  msys.runInPool("one", function() test.block("before") end, true)
+  test.await_blocked("before")
+  local co = coroutine.create(function()
+    msys.runInPool("one", function() ran = true end)
+  end)
+  local outer = test.start(function() return coroutine.resume(co) end)
+  call("so that it has begun")
+  test.equal(2, (test.resume(co)))
+  test.returns({ test.status.ok, false, "cannot resume dead coroutine" },
+    test.wait(outer))
+  test.equal(1, test.logged("4 runInPool: one: closure suspend_test.lua:",
+    "of state home: cancelled: its calling script has ended, or no longer waits for it"))
+  test.release("before")
+  test.drain("one")
+  test.equal(nil, ran)
 end)
 
 test.case("the asynchronous form works in all these places", function()
