@@ -1,5 +1,7 @@
 #include "binding.h"
 
+#include <cstdio>
+
 #include "../process.h"
 #include "../state.h"
 #include "../text.h"
@@ -28,9 +30,13 @@ int Nothing(lua_State*) { return 0; }
 
 const void* StateRefKey() { return &kStateRef; }
 
-State& CheckState(lua_State* L) {
+State& CheckState(lua_State* L, const char* submitter) {
   auto* ref = static_cast<StateRef*>(lua_touserdata(L, lua_upvalueindex(1)));
   if (ref->state == nullptr) {
+    if (ref->drained && submitter != nullptr) {
+      std::fprintf(stderr, "msys: %s: a job was refused: the interpreter is closing, "
+                           "and its jobs are over\n", submitter);
+    }
     luaL_error(L, "msys: this Lua state is not attached to the plugin any more");
   }
   if (process::IsFork()) {

@@ -29,8 +29,10 @@ int OpenBinding(lua_State* L);
 int CloseBinding(lua_State* L);
 
 // The state of a C function whose first upvalue is the StateRef; raises when it
-// is detached, or the process is a fork.
-State& CheckState(lua_State* L);
+// is detached, or the process is a fork.  `submitter`: the function's name, if it
+// submits jobs: what it raises in an interpreter that has been drained nobody sees,
+// since only finalisers run there, and so it is said on stderr as well.
+State& CheckState(lua_State* L, const char* submitter = nullptr);
 
 // The running slice; raises, naming `function`, when no callout or closure runs.
 Slice& CheckSlice(lua_State* L, State& state, const char* function);

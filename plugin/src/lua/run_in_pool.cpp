@@ -1,6 +1,4 @@
 // msys.runInPool(pool, closure [, mode [, completion_mode]])
-#include <cstdio>
-
 #include "../job.h"
 #include "../job_box.h"
 #include "../state.h"
@@ -158,18 +156,8 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
   return Suspend(L, slice, *job, &ReturnAfterRoom);
 }
 
-// CheckState() will raise, but that nobody sees: these are finalisers.
-void LogIfDrained(lua_State* L) {
-  const auto* ref =
-      static_cast<StateRef*>(lua_touserdata(L, lua_upvalueindex(1)));
-  if (ref->state != nullptr || !ref->drained) return;
-  std::fprintf(stderr, "msys: %s: a job was refused: the interpreter is closing, "
-                       "and its jobs are over\n", kName);
-}
-
 int l_run_in_pool(lua_State* L) {
-  LogIfDrained(L);
-  State& state = CheckState(L);
+  State& state = CheckState(L, kName);
   Pool& pool = CheckPool(L, state, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   const JobMode mode = CheckMode(L);
