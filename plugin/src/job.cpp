@@ -5,6 +5,7 @@
 
 #include "held.h"
 #include "job_box.h"
+#include "prefetch.h"
 #include "state.h"
 #include "text.h"
 
@@ -14,7 +15,6 @@ namespace {
 void EndScript(Script& script) {
   State& state = script.state;
   state.coroutines.Return(script.co, !script.exposed);
-  script.tls->Release(state.anchors);
   state.FreeScript(script);
 }
 
@@ -188,7 +188,7 @@ void EndJob(Job& job) {
   // The slot has kept the box until here; scripts may keep it longer.
   if (job.box != nullptr) job.box->job = nullptr;
   state.anchors.Drop(job.slot);
-  if (job.tls != nullptr) job.tls->Release(state.anchors);
+  job.ReleaseTls();
   job.stage = JobStage::kOver;
   state.JobOver(job);
   FreeJob(job);
@@ -213,6 +213,7 @@ void StartJob(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   State& state = job.state;
   Slice& slice = *state.current;
+  Prefetch(job.script, 0, 4);
   job.started_ns = slice.Now();
   job.stage = JobStage::kRunning;
   if (PoolLane* lane = job.pool_lane()) {
@@ -255,7 +256,7 @@ void StartJob(Work* work) {
   script->kind = Script::Kind::kClosure;
   script->co = co;
   script->lane = job.lane;
-  script->tls = job.tls->Share();
+  script->tls = job.tls;
   script->id = job.id;
   script->job = &job;
   script->traced = job.mode != JobMode::kSync;
@@ -282,11 +283,22 @@ void StartJob(Work* work) {
 
 Job::Job(State& s) : state(s) { work.owner = this; }
 
+void Job::ShareTls() {
+  if (!shares_tls) tls->Share();
+  shares_tls = true;
+}
+
+void Job::ReleaseTls() {
+  if (shares_tls) tls->Release(state.anchors);
+}
+
 Job* NewJob(State& state) {
   Job* job = state.free_jobs;
   if (job != nullptr) {
     state.free_jobs = job->next;
     --state.free_job_count;
+    // The core that ended its last job has it.
+    Prefetch(job->next, 0, 4);
     job->~Job();
     new (job) Job(state);
   } else {

@@ -62,6 +62,8 @@ struct Job final : Wait {
   }
 
   void KeepClosure();
+  void ShareTls();
+  void ReleaseTls();
 
   State& state;
   LoopLane* lane = nullptr;      // the pool's, or a loop's (runInInst)
@@ -79,9 +81,10 @@ struct Job final : Wait {
   bool failed = false;
   bool listed = false;           // among the state's running jobs
   bool abandoned = false;        // dropped as soon as there is room for it
+  bool shares_tls = false;       // holds a reference; else its caller, which waits
   Anchors::Slot slot = Anchors::kNone;  // the closure, or the box
   JobBox* box = nullptr;                // kCompletion*
-  Tls* tls = nullptr;
+  Tls* tls = nullptr;                   // its caller's
   Script* runner = nullptr;             // the closure's script, once started
 
   std::uint64_t id = 0;

@@ -1,8 +1,10 @@
 #include "lane.h"
 
 #include <cassert>
+#include <utility>
 
 #include "clock.h"
+#include "prefetch.h"
 
 namespace msys {
 
@@ -13,9 +15,9 @@ bool Lane::Push(Work* work) {
   if (before != nullptr && before->order > work->order) {
     // Only a closure that goes on is older than what is queued, and it is older
     // than nearly all of it: the place is near the head.
+    before = nullptr;
     Work* after = head_;
-    while (after->order <= work->order) after = after->next;
-    before = after->prev;
+    while (after->order <= work->order) before = std::exchange(after, after->next);
   }
   work->prev = before;
   work->next = before == nullptr ? head_ : before->next;
@@ -29,9 +31,13 @@ bool Lane::Push(Work* work) {
 }
 
 void Lane::Unlink(Work& work) {
-  (work.prev == nullptr ? head_ : work.prev->next) = work.next;
-  (work.next == nullptr ? tail_ : work.next->prev) = work.prev;
-  work.next = work.prev = nullptr;
+  // The first one's prev means nothing, so that taking it writes to no other: that
+  // would wait for the other core to give the line away.
+  const bool first = head_ == &work;
+  (first ? head_ : work.prev->next) = work.next;
+  if (work.next == nullptr) tail_ = first ? nullptr : work.prev;
+  else if (!first) work.next->prev = work.prev;
+  work.next = nullptr;
   work.queued = false;
 }
 
@@ -42,7 +48,7 @@ bool Lane::Claim() {
   return true;
 }
 
-Work* Lane::PopOrSettle() {
+Work* Lane::PopOrSettle(Work*& next) {
   MutexLock lock(mu_);
   Work* work = head_;
   if (work == nullptr) {
@@ -52,11 +58,10 @@ Work* Lane::PopOrSettle() {
     return nullptr;
   }
   Unlink(*work);
-  if (head_ != nullptr) {
-    // The other core wrote it: on its way while `work` runs.
-    const char* owner = static_cast<const char*>(head_->owner);
-    for (int line = 0; line < 4; ++line) __builtin_prefetch(owner + 64 * line);
-  }
+  next = head_;
+  // The one after the next: the link to it has been fetched by now, and so will it
+  // have been when it is the next.  With the most that a job has around its work.
+  if (next != nullptr) Prefetch(next->next, 2, 5);
   return work;
 }
 

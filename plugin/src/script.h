@@ -88,7 +88,7 @@ struct Script {
   Kind kind = Kind::kClosure;
   Coroutine co;
   LoopLane* lane = nullptr;  // where it goes on after a wait
-  Tls* tls = nullptr;
+  Tls* tls = nullptr;        // of a closure: its job's
   Wait* wait = nullptr;      // not null: suspended
   Held* held = nullptr;      // locks, of which none may be left at its end
   Outbox outbox;             // submitted in this slice, dispatched at its end

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "lua/binding.h"
+#include "prefetch.h"
 
 namespace msys {
 namespace {
@@ -120,11 +121,13 @@ void State::RunLane(Lane& lane, Worker* self) {
   for (int left = on_loop ? kLoopBatch : kBatchJobs; left > 0; --left) {
     // A blocking region has given the lane to other threads.
     if (slice.lane == nullptr) break;
-    Work* work = lane.PopOrSettle();
+    Work* next = nullptr;
+    Work* work = lane.PopOrSettle(next);
     if (work == nullptr) {
       slice.lane = nullptr;
       break;
     }
+    if (next != nullptr) PrefetchFor(*next);
     work->run(work);
     if (slice.keep_turn) break;
     if (!on_loop && turn.urgent()) break;
@@ -143,6 +146,16 @@ void State::RunLane(Lane& lane, Worker* self) {
   current = nullptr;
   if (!detach_over_) return turn.Release(self);
   FinishDetach();  // on the home loop, by the only thread that is left
+}
+
+// The caller of a job, and the coroutine of a script.
+void State::PrefetchFor(const Work& work) {
+  if (work.run == &StartJob) {
+    const Job& job = *static_cast<const Job*>(work.owner);
+    Prefetch(job.L, 0, 4);
+  } else if (work.run == &OnResume) {
+    Prefetch(static_cast<const Script*>(work.owner)->co.L, 0, 4);
+  }
 }
 
 bool State::MayLeaveTurn(lua_State* L) const {

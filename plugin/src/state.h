@@ -205,6 +205,7 @@ class State final : public LaneRunner {
   bool LanesAtRest();
   void PumpUntilResumed(Slice& slice);
 
+  static void PrefetchFor(const Work& work);
   void AfterSlice(Slice& slice, Callout& script, Outcome outcome);
 
   static void OnStart(Work* work);

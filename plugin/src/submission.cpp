@@ -118,6 +118,7 @@ void Job::KeepClosure() {
 
 void Job::Abandon() {
   script = nullptr;
+  ShareTls();  // the caller keeps it no longer
   if (stage == JobStage::kRunning) return KeepClosure();
   // A job that only its caller was interested in goes with it; the callout's
   // other queued jobs are dropped by whoever cancels the callout.  One that is

@@ -16,11 +16,11 @@
 namespace msys {
 
 struct Tls {
-  int references = 1;      // in a box: of jobs and their scripts
+  int references = 1;      // in a box: of jobs
   bool in_box = false;
   Anchors::Slot slot = Anchors::kNone;  // the table, or the box
 
-  // Not the first of one in a box: ShareTls() does that.
+  // Not the first of one in a box: GiveTls() sees to that.
   Tls* Share() {
     ++references;
     return this;

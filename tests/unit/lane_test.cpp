@@ -61,10 +61,13 @@ TEST_F(LaneTest, L2_PopOrSettleGivesTheLaneBackWhenThereIsNone) {
   Work a, b;
   ASSERT_TRUE(lane.Push(&a));
   ASSERT_FALSE(lane.Push(&b));
-  EXPECT_EQ(lane.PopOrSettle(), &a);
-  EXPECT_EQ(lane.PopOrSettle(), &b);
+  Work* next = &a;
+  EXPECT_EQ(lane.PopOrSettle(next), &a);
+  EXPECT_EQ(next, &b);
+  EXPECT_EQ(lane.PopOrSettle(next), &b);
+  EXPECT_EQ(next, nullptr);
   EXPECT_FALSE(lane.idle());
-  EXPECT_EQ(lane.PopOrSettle(), nullptr);
+  EXPECT_EQ(lane.PopOrSettle(next), nullptr);
   EXPECT_TRUE(lane.idle());
 }
 
@@ -101,6 +104,25 @@ TEST_F(LaneTest, RemoveAnywhere) {
   EXPECT_TRUE(lane.Remove(&a));  // the head
   static_cast<void>(lane.Push(&c));
   EXPECT_EQ(Queued(), (std::vector<Work*>{&b, &c}));
+}
+
+// The first work's link to the one that was before it means nothing.
+TEST_F(LaneTest, RemoveWhatHasBecomeTheFirst) {
+  Work a = New(1), b = New(2), c = New(3), d = New(1), e = New(4);
+  Work* next = nullptr;
+  for (Work* work : {&a, &b, &c}) static_cast<void>(lane.Push(work));
+  ASSERT_EQ(lane.PopOrSettle(next), &a);
+  EXPECT_TRUE(lane.Remove(&b));
+  EXPECT_EQ(Queued(), (std::vector<Work*>{&c}));
+  static_cast<void>(lane.Push(&d));  // ahead of it
+  static_cast<void>(lane.Push(&e));
+  EXPECT_TRUE(lane.Remove(&c));
+  EXPECT_EQ(Queued(), (std::vector<Work*>{&d, &e}));
+  ASSERT_EQ(lane.PopOrSettle(next), &d);
+  EXPECT_TRUE(lane.Remove(&e));  // the first and the last
+  EXPECT_TRUE(lane.empty());
+  static_cast<void>(lane.Push(&b));
+  EXPECT_EQ(Queued(), (std::vector<Work*>{&b}));
 }
 
 TEST_F(LaneTest, RemoveIfTakesOutInOrder) {

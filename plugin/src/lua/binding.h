@@ -81,9 +81,9 @@ void OpenJobObject(lua_State* L);
 
 // Whose _TLS the code running on L sees.  Pushes what keeps it.  [-0, +1, m]
 Tls& PushCurrentTls(lua_State* L, State& state);
-// A reference to it, for a job: its keeper is at index `keeper`, and an anchor has
-// been reserved.  [-0, +0, -]
-Tls* ShareTls(lua_State* L, State& state, Tls& tls, int keeper);
+// Gives it to a job whose mode is known: its keeper is at index `keeper`, and an
+// anchor has been reserved.  [-0, +0, -]
+void GiveTls(lua_State* L, Tls& tls, int keeper, Job& job);
 
 // Fills in what every job has: its lane, where the closure, the second argument,
 // comes from, and who submits it.  [-0, +0, -]

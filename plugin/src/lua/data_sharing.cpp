@@ -177,12 +177,16 @@ Tls& PushCurrentTls(lua_State* L, State& state) {
   return *tls;
 }
 
-Tls* ShareTls(lua_State* L, State& state, Tls& tls, int keeper) {
+void GiveTls(lua_State* L, Tls& tls, int keeper, Job& job) {
+  job.tls = &tls;
+  // The caller that waits keeps it, so that the job's thread need not write to it;
+  // but a box's coroutine may be collected before the job is over.
+  if (job.mode == JobMode::kSync && !tls.in_box) return;
   if (tls.in_box && tls.references == 0) {
     lua_pushvalue(L, keeper);
-    tls.slot = state.anchors.Put(L);
+    tls.slot = job.state.anchors.Put(L);
   }
-  return tls.Share();
+  job.ShareTls();
 }
 
 void OpenDataSharing(lua_State* L) {

@@ -54,7 +54,7 @@ int l_run_in_inst(lua_State* L) {
   if (job == nullptr) return luaL_error(L, "%s: not enough memory", kName);
   Slice& slice = *state.current;
   DescribeJob(L, state, *lane, *job);
-  job->tls = ShareTls(L, state, tls, kKept + 1);
+  GiveTls(L, tls, kKept + 1, *job);
   MarkSuspended(L);                           // mark closure
   SubmitJob(slice, *job);  // loops have no backlog
   return Suspend(L, slice, *job, &ReturnAboveKept);

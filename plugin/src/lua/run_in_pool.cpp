@@ -91,7 +91,7 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
   if (job == nullptr) return NoMemory(L, state, pool);
   Slice& slice = *state.current;
   DescribeJob(L, state, lane, *job);
-  job->tls = ShareTls(L, state, tls, kKept + 1);
+  GiveTls(L, tls, kKept + 1, *job);
   MarkSuspended(L);                            // mark closure
   SubmitJob(slice, *job);
   return Suspend(L, slice, *job, &ReturnAboveKept);
@@ -124,8 +124,8 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
     return NoMemory(L, state, pool);
   }
   DescribeJob(L, state, lane, *job);
-  job->tls = ShareTls(L, state, tls, kKeeper);
   job->mode = mode;
+  GiveTls(L, tls, kKeeper, *job);
   job->slot = slot;
   job->box = box;
   if (box != nullptr) box->job = job;
@@ -147,7 +147,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
   if (why != nullptr) {
     if (box != nullptr) box->job = nullptr;
     state.anchors.Drop(job->slot);
-    job->tls->Release(state.anchors);
+    job->ReleaseTls();
     FreeJob(*job);
     return BacklogFull(L, state, pool, why);
   }
