@@ -2,13 +2,19 @@
 // core to core, so those that will be written soon are sent for in time.
 #pragma once
 
+#include <cstdint>
+
 namespace msys {
 
 // Has `lines` cache lines brought here, beginning `before` lines before p's; p may be
-// null, or point to nothing any more.
-inline void Prefetch(const void* p, int before, int lines) {
-  const char* first = static_cast<const char*>(p) - 64 * before;
-  for (int i = 0; i < lines; ++i) __builtin_prefetch(first + 64 * i, 1);
+// null, and the lines may lie outside of what it points to.
+inline void Prefetch(const void* p, unsigned before, unsigned lines) {
+  constexpr std::uintptr_t kLine = 64;
+  // As numbers: pointers there must not even be formed.
+  const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(p) - kLine * before;
+  for (unsigned i = 0; i < lines; ++i) {
+    __builtin_prefetch(reinterpret_cast<const void*>(first + kLine * i), 1);
+  }
 }
 
 }  // namespace msys
