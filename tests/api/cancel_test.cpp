@@ -170,6 +170,50 @@ TEST_F(CancelTest, NoNewWaitsOnceTheyAreEnded) {
   gates_["held"].Open();
 }
 
+// A job's caller keeps the _TLS for it while it waits; then the job must itself.
+TEST_F(CancelTest, TheTlsOutlivesTheCallerOfARunningJob) {
+  auto state = NewState("left");
+  msys_session* session = state->OpenSession();
+  auto gone = state->Start(R"(
+      _TLS.mark = 'kept'
+      msys.runInPool('two', function()
+        local ok, inner = msys.runInPool('two', function()
+          block('go')
+          _TLS.inner = _TLS.mark
+          return _TLS.inner
+        end)
+        seen = inner .. ' ' .. _TLS.inner .. ' ' .. _TLS.mark
+      end))", session);
+  gates_["go"].AwaitArrivals();
+  EXPECT_EQ(gone->Cancel(), MSYS_OK);
+  EXPECT_EQ(gone->Wait().text(), "CANCELLED");
+  state->CloseSession(session);
+  EXPECT_EQ(state->Run("collectgarbage() return _TLS.mark").text(), "OK nil");
+  gates_["go"].Open();
+  EXPECT_EQ(state->Run("while not seen do msys.runInPool('two', function() end) end"
+                       " return seen").text(),
+            "OK kept kept kept");
+}
+
+// The same for a queued one, which is dropped with its caller.
+TEST_F(CancelTest, TheTlsOfACallerThatIsGoneWithItsQueuedJob) {
+  auto state = NewState("left");
+  auto busy = state->Start("msys.runInPool('small', function() block('go') end)");
+  gates_["go"].AwaitArrivals();
+  msys_session* session = state->OpenSession();
+  auto queued = state->Start(
+      "_TLS.mark = 1 msys.runInPool('small', function() return _TLS.mark end)", session);
+  auto waiting = state->Start(
+      "_TLS.mark = 1 msys.runInPool('small', function() return _TLS.mark end)", session);
+  state->CloseSession(session);
+  for (Running* gone : {waiting.get(), queued.get()}) {
+    EXPECT_EQ(gone->Cancel(), MSYS_OK);
+    EXPECT_EQ(gone->Wait().text(), "CANCELLED");
+  }
+  gates_["go"].Open();
+  EXPECT_EQ(busy->Wait().text(), "OK");
+}
+
 TEST_F(CancelTest, ALockIsHandedToAnotherStateWhenItsHoldersStateGoes) {
   auto going = NewState("going");
   auto staying = NewState("staying");
