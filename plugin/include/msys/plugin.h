@@ -68,6 +68,10 @@
  *            pools, too, which is logged.  How many threads there can ever be
  *            oneTBB decides at its first use: 256, or max_allowed_parallelism
  *            then; the plugin, when it is first, sees to it that pools may grow.
+ *            No task of the host's may run a loop, or wait for what the plugin
+ *            runs: oneTBB can take its thread for free, and send it, and nobody
+ *            else, for the job that it waits for.  One that blocks for other
+ *            reasons may delay a job until it is done.
  *   A loop that ends before its states are detached leaves them attached:
  *            stop() gives MSYS_E_BUSY for ever.
  *
