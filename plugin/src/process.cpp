@@ -23,14 +23,16 @@ void InChild() {
   }
 }
 
-// A C function that a closure called has called exit() on a pool's thread (os.exit
-// does it on another).
-// oneTBB's own handler comes after this one.  It takes every thread that it runs
-// on for one of the host's, and crashes on one of its own: so here the process
-// ends, with its buffers written, and without the handlers that are older than
-// the plugin.
+// oneTBB's own handler comes after this one, and must not run
+//   - on a pool's thread, on which a C function that a closure called has called
+//     exit() (os.exit does it on another): it takes every thread for one of the
+//     host's, and crashes on one of its own;
+//   - in a fork that has none of oneTBB's threads: it waits for locks, one of which
+//     may have been locked by such a thread at that moment.
+// So there the process ends here, with its buffers written, and without the
+// handlers that are older than the plugin.
 void OnExit(int status, void*) {
-  if (Worker::current() == nullptr) return;
+  if (Worker::current() == nullptr && !IsFork()) return;
   fcloseall();  // as exit() does: waits for no thread that is in a stream
   _exit(status);
 }

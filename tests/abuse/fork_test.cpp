@@ -221,6 +221,17 @@ TEST_F(AfterAttach, TheChildMayCloseItsLuaStateAndExit) {
   EXPECT_EQ(state.Run(kRoundTrip).text(), "OK true there and back");
 }
 
+// At the moment of the fork one of oneTBB's threads may have locked what oneTBB's own
+// destructors would lock.
+TEST_F(AfterAttach, TheChildMayExitWhateverThreadsDid) {
+  for (int i = 0; i < 10; ++i) {
+    ForkUnderFire([]() -> int {
+      in_child = true;
+      std::exit(0);
+    });
+  }
+}
+
 // A C function of a policy's closure forks on a pool's thread.
 TEST_F(AfterAttach, AForkInAClosure) {
   static std::string ended;

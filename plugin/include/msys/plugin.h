@@ -56,8 +56,9 @@
  *            MSYS_E_FORK, those without a status do nothing, Lua functions
  *            raise.  The parent notices nothing.
  *   exit()   Ends the process with its status at any time; nothing is drained.
- *            By a C function on a pool's thread it leaves out the handlers of
- *            atexit() that are older than open(); os.exit does not.
+ *            In such a fork, and by a C function on a pool's thread, it leaves
+ *            out the handlers of atexit() that are older than open(); os.exit on
+ *            a pool's thread does not.
  *   dlclose() does no harm at any time: the code stays, with what runs in it.
  *   Two copies of the plugin, or two plugins of one copy that are open at once,
  *            share nothing but oneTBB, which has as many threads for all of them
