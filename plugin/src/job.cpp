@@ -213,7 +213,7 @@ void StartJob(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   State& state = job.state;
   Slice& slice = *state.current;
-  Prefetch(job.script, 0, 4);
+  Prefetch(job.script, 0, 4);  // the caller, which is to be woken
   job.started_ns = slice.Now();
   job.stage = JobStage::kRunning;
   if (PoolLane* lane = job.pool_lane()) {
@@ -297,7 +297,7 @@ Job* NewJob(State& state) {
   if (job != nullptr) {
     state.free_jobs = job->next;
     --state.free_job_count;
-    // The core that ended its last job has it.
+    // The next one to be given out: it is with the core that ended the job that it was.
     Prefetch(job->next, 0, 4);
     job->~Job();
     new (job) Job(state);

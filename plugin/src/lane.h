@@ -21,7 +21,7 @@ struct Work {
   void (*run)(Work* work) = nullptr;
   void* owner = nullptr;  // what it is embedded in
   Work* next = nullptr;
-  Work* prev = nullptr;
+  Work* prev = nullptr;     // of a lane's first: stale, never read
   std::uint64_t order = 0;  // smaller runs first; the time of submission
   bool queued = false;      // in a lane
 

@@ -6,9 +6,10 @@
 
 namespace msys {
 
-// Has `lines` cache lines brought here, beginning `before` lines before p's; p may be
-// null, and the lines may lie outside of what it points to.
+// Has `lines` cache lines brought here, beginning `before` lines before p's, which may
+// lie outside of what it points to.  Null: nothing.
 inline void Prefetch(const void* p, unsigned before, unsigned lines) {
+  if (p == nullptr) return;
   constexpr std::uintptr_t kLine = 64;
   // As numbers: pointers there must not even be formed.
   const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(p) - kLine * before;

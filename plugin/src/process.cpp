@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <mutex>
 
 #include "pool.h"
@@ -29,10 +30,15 @@ void InChild() {
 //     host's, and crashes on one of its own;
 //   - in a fork that has none of oneTBB's threads: it waits for locks, one of which
 //     may have been locked by such a thread at that moment.
-// So there the process ends here, with its buffers written, and without the
-// handlers that are older than the plugin.
+// So there the process ends here, with the buffers of the standard streams written,
+// and without handlers and destructors that are older than the plugin.
 void OnExit(int status, void*) {
   if (Worker::current() == nullptr && !IsFork()) return;
+  try {
+    for (std::ostream* out : {&std::cout, &std::clog}) out->flush();
+    for (std::wostream* out : {&std::wcout, &std::wclog}) out->flush();
+  } catch (...) {  // the host has asked for that, and is not there any more
+  }
   fcloseall();  // as exit() does: waits for no thread that is in a stream
   _exit(status);
 }

@@ -1,6 +1,6 @@
 // Whose _TLS a script sees.  Counted, since a session, its scripts, the jobs they
-// submit and the completions share one; the table itself is made when it is
-// first touched.
+// submit and the completions share one; but a job whose caller waits for it has that
+// caller's.  The table itself is made when it is first touched.
 //
 // That of a coroutine which a script has made is inside of a userdata, its box,
 // which has the table as its user value and lives as long as the coroutine does;

@@ -182,7 +182,7 @@ TEST_F(CancelTest, TheTlsOutlivesTheCallerOfARunningJob) {
           _TLS.inner = _TLS.mark
           return _TLS.inner
         end)
-        seen = inner .. ' ' .. _TLS.inner .. ' ' .. _TLS.mark
+        seen = tostring(inner) .. ' ' .. tostring(_TLS.inner) .. ' ' .. tostring(_TLS.mark)
       end))", session);
   gates_["go"].AwaitArrivals();
   EXPECT_EQ(gone->Cancel(), MSYS_OK);
@@ -195,7 +195,7 @@ TEST_F(CancelTest, TheTlsOutlivesTheCallerOfARunningJob) {
             "OK kept kept kept");
 }
 
-// The same for a queued one, which is dropped with its caller.
+// The same for a queued one, which is dropped with its caller: for sanitizers to see.
 TEST_F(CancelTest, TheTlsOfACallerThatIsGoneWithItsQueuedJob) {
   auto state = NewState("left");
   auto busy = state->Start("msys.runInPool('small', function() block('go') end)");

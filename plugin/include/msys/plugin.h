@@ -56,9 +56,10 @@
  *            MSYS_E_FORK, those without a status do nothing, Lua functions
  *            raise.  The parent notices nothing.
  *   exit()   Ends the process with its status at any time; nothing is drained.
- *            In such a fork, and by a C function on a pool's thread, it leaves
- *            out the handlers of atexit() that are older than open(); os.exit on
- *            a pool's thread does not.
+ *            In such a fork, and when a C function calls it on a pool's thread,
+ *            it leaves out the handlers of atexit() and the destructors of static
+ *            objects that are older than the first open(); the standard streams
+ *            are written.  os.exit on a pool's thread leaves out nothing.
  *   dlclose() does no harm at any time: the code stays, with what runs in it.
  *   Two copies of the plugin, or two plugins of one copy that are open at once,
  *            share nothing but oneTBB, which has as many threads for all of them
@@ -69,10 +70,12 @@
  *            pools, too, which is logged.  How many threads there can ever be
  *            oneTBB decides at its first use: 256, or max_allowed_parallelism
  *            then; the plugin, when it is first, sees to it that pools may grow.
- *            No task of the host's may run a loop, or wait for what the plugin
- *            runs: oneTBB can take its thread for free, and send it, and nobody
- *            else, for the job that it waits for.  One that blocks for other
- *            reasons may delay a job until it is done.
+ *            A task on one of oneTBB's own threads must not run a loop of the
+ *            host's, or wait for anything that the plugin runs: oneTBB may count
+ *            that thread as idle and give it the job, and no other thread; both
+ *            then wait for ever.  A thread of the host's that has entered an arena
+ *            may wait.  A task that blocks for another reason may delay a job
+ *            until the task ends.
  *   A loop that ends before its states are detached leaves them attached:
  *            stop() gives MSYS_E_BUSY for ever.
  *

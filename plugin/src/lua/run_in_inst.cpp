@@ -39,7 +39,7 @@ int Refuse(lua_State* L, const char* why) {
 
 // msys.runInInst(inst, f)  ->  true, results... | false, error
 int l_run_in_inst(lua_State* L) {
-  State& state = CheckState(L);
+  State& state = CheckState(L, kName);
   Loop& loop = CheckLoop(L, state);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   CheckSlice(L, state, kName);
