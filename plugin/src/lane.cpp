@@ -48,7 +48,7 @@ bool Lane::Claim() {
   return true;
 }
 
-Work* Lane::PopOrSettle(Work*& next) {
+Work* Lane::PopOrSettle(Work*& then_first) {
   MutexLock lock(mu_);
   Work* work = head_;
   if (work == nullptr) {
@@ -58,10 +58,10 @@ Work* Lane::PopOrSettle(Work*& next) {
     return nullptr;
   }
   Unlink(*work);
-  next = head_;
+  then_first = head_;
   // The one after the next, whose address has been fetched with the next: two lines
   // before the work and three from it on cover nearly all of a job or a script.
-  if (next != nullptr) Prefetch(next->next, 2, 5);
+  if (head_ != nullptr) Prefetch(head_->next, 2, 5);
   return work;
 }
 

@@ -86,9 +86,9 @@ class Lane {
   // once.  False: it is busy already.
   [[nodiscard]] bool Claim() EXCLUDES(mu_);
 
-  // The first work, and in `next` what is the first then, or null.  Null: there was
+  // The first work, and in `then_first` the one behind it, or null.  Null: there was
   // none, and the lane is idle now, no longer the caller's.
-  Work* PopOrSettle(Work*& next) EXCLUDES(mu_);
+  Work* PopOrSettle(Work*& then_first) EXCLUDES(mu_);
 
   // The runner is done with the lane for now.  True: there is work left, and
   // the lane must wait for the turn again.
