@@ -213,7 +213,7 @@ void StartJob(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   State& state = job.state;
   Slice& slice = *state.current;
-  Prefetch(job.script, 0, 4);  // the caller, which is to be woken
+  Prefetch(job.script, 0, 4);  // the caller, woken when the closure has run
   job.started_ns = slice.Now();
   job.stage = JobStage::kRunning;
   if (PoolLane* lane = job.pool_lane()) {

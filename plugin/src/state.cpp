@@ -148,7 +148,8 @@ void State::RunLane(Lane& lane, Worker* self) {
   FinishDetach();  // on the home loop, by the only thread that is left
 }
 
-// The caller of a job, and the coroutine of a script.
+// The coroutine that has a job's closure, or the script's own: needed as soon as
+// `work` runs.
 void State::PrefetchFor(const Work& work) {
   if (work.run == &StartJob) {
     const Job& job = *static_cast<const Job*>(work.owner);

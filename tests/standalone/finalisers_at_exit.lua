@@ -7,10 +7,11 @@ local function later(text)
   return finally(function() msys.runInPool("CPU", function() say(text) end, true) end)
 end
 local oldest = later "too late"
+local too_old = finally(function() msys.runInInst(0, print) end)
 local old = finally(function()
   package.loaded.msys = nil
   say(select(2, pcall(require, "msys")))
 end)
-msys.runInPool("CPU", function() assert(oldest and old) end, true)
+msys.runInPool("CPU", function() assert(oldest and too_old and old) end, true)
 local young = { later "third", later "second", later "first" }
 say("main is over ", #young)

@@ -59,7 +59,8 @@
  *            In such a fork, and when a C function calls it on a pool's thread,
  *            it leaves out the handlers of atexit() and the destructors of static
  *            objects that are older than the first open(); the standard streams
- *            are written.  os.exit on a pool's thread leaves out nothing.
+ *            are written.  Elsewhere, and by os.exit on a pool's thread of the
+ *            parent, nothing is left out.
  *   dlclose() does no harm at any time: the code stays, with what runs in it.
  *   Two copies of the plugin, or two plugins of one copy that are open at once,
  *            share nothing but oneTBB, which has as many threads for all of them
