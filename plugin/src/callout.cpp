@@ -109,7 +109,7 @@ void State::OnStart(Work* work) {
   }
   state.Trace(MSYS_TRACE_START, &slice, &script, nullptr);
   PushMain(script);
-  state.AfterSlice(slice, script, BeginScript(slice, script, 0));
+  state.AfterSlice(slice, script, BeginScript(slice, script, 1));
 }
 
 void State::OnResume(Work* work) {

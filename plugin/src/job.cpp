@@ -38,17 +38,17 @@ void LogScriptFailure(const Job& job, const char* what, lua_State* co) {
   LogFailure(job, what, text);
 }
 
-// Moves or copies all values of `from` to the caller of a
-// synchronous call, whose C function returns all that is above its arguments.
-void Deliver(Job& job, lua_State* from, bool move) {
+// Moves the values of `from`, from index `first` on, to the caller of a synchronous
+// call, whose C function returns all that is above its arguments; or copies them.
+void Deliver(Job& job, lua_State* from, int first, bool keep) {
   Script* caller = job.script;
   if (caller == nullptr) return;  // it was cancelled; nobody wants the results
   State& state = job.state;
   job.script = nullptr;
-  const int count = lua_gettop(from);
-  bool room = lua_checkstack(job.L, count + 2);
-  if (room && move) lua_xmove(from, job.L, count);
-  else room = room && CopyValues(from, job.L);
+  const int count = lua_gettop(from) - (first - 1);
+  const bool room = lua_checkstack(job.L, count + 2) &&
+                    (!keep || CopyValues(from, first, job.L));
+  if (room && !keep) lua_xmove(from, job.L, count);
   if (!room) {
     lua_pushboolean(job.L, 0);
     state.PushText(job.L, kTooManyResults);
@@ -56,13 +56,126 @@ void Deliver(Job& job, lua_State* from, bool move) {
   AnswerScript(job, *caller);
 }
 
-void RunCompletion(Slice& slice, Job& job);
-
 inline void TraceOver(const Job& job, int kind, bool failed) {
   State& state = job.state;
   if (!state.tracing) return;
   state.Trace(kind, state.current, nullptr, &job,
               {.outcome = failed ? MSYS_OUTCOME_FAILED : MSYS_OUTCOME_DONE});
+}
+
+// The coroutine of a closure whose results nobody waits for.  Its first function is
+// one of ours, whose stack is
+//   asynchronous:  job, message handler, closure
+//   before:        box, message handler, completion function, true, closure
+//   after:         box, message handler, completion function, ok, results...
+// A completion function follows its closure without leaving the coroutine: the
+// second resume would be a fifth of the call.  Only when it is to run at home, or the
+// closure has not ended by its own pcall, does the coroutine begin again with it.
+constexpr int kJob = 1;  // or the box
+constexpr int kHandler = 2;
+constexpr int kCalled = 3;
+constexpr int kOk = 4;
+
+// What was called for its effect has ended.
+int EffectDone(lua_State* L, int status, lua_KContext context) {
+  const bool ok = status == LUA_OK || status == LUA_YIELD;
+  lua_pushboolean(L, ok);
+  if (ok) return 1;
+  lua_pushvalue(L, kCalled);  // where pcall leaves the error value
+  PushTraceback(L, *reinterpret_cast<Job*>(context)->runner);
+  return 3;
+}
+
+int CallForEffect(lua_State* L, Job& job, int arguments) {
+  const auto context = reinterpret_cast<lua_KContext>(&job);
+  const int status =
+      lua_pcallk(L, arguments, 0, kHandler, context, &EffectDone);
+  return EffectDone(L, status, context);
+}
+
+int AsyncMain(lua_State* L) {
+  return CallForEffect(L, *static_cast<Job*>(lua_touserdata(L, kJob)), 0);
+}
+
+int CompletionMain(lua_State* L) {
+  Job& job = *static_cast<JobBox*>(lua_touserdata(L, kJob))->job;
+  job.state.Trace(MSYS_TRACE_COMPLETION, job.state.current, nullptr, &job);
+  return CallForEffect(L, job, lua_gettop(L) - kCalled);
+}
+
+// The closure has ended; from index `first` on, L holds what pcall would return, and a
+// traceback if it has failed.
+void CountEnd(Slice& slice, Job& job, lua_State* L, int first) {
+  Script& script = *job.runner;
+  if (script.held != nullptr) ReleaseHeld(script);
+  job.failed = !lua_toboolean(L, first);
+  if (LaneStats* stats = job.stats()) {
+    stats->started.Add(UINT64_MAX);  // one fewer
+    stats->run.Record(slice.now - job.started_ns);
+    (job.failed ? stats->failed : stats->done).Add(1);
+  }
+  if (job.failed) {
+    // A caller that gets the failure is told; nobody else would be.
+    if (job.script == nullptr) LogScriptFailure(job, "closure", L);
+    lua_settop(L, first + 1);  // without the traceback
+  }
+}
+
+// The same, with what is to follow it below: a box at `first` - 3.
+void CountEndAndKeep(Slice& slice, Job& job, lua_State* L, int first) {
+  job.stage = job.mode == JobMode::kCompletion ? JobStage::kOver : JobStage::kEnded;
+  CountEnd(slice, job, L, first);
+  KeepResults(job, L, first - 3, first);
+  Deliver(job, L, first, /*keep=*/true);
+  TraceOver(job, MSYS_TRACE_END, job.failed);
+}
+
+int ClosureDone(lua_State* L, int status, lua_KContext context) {
+  Job& job = *reinterpret_cast<Job*>(context);
+  const bool failed = status != LUA_OK && status != LUA_YIELD;
+  if (failed) {
+    lua_pushboolean(L, 0);
+    lua_replace(L, kOk);
+  }
+  Slice* const current = job.state.current;
+  // Somebody has kept the coroutine and resumed it from elsewhere, with functions that
+  // are not ours.  It ends; when its own turn comes it cannot be resumed any more.
+  if (current == nullptr || current->script != job.runner) {
+    return lua_gettop(L) - (kOk - 1);
+  }
+  Slice& slice = *current;
+  slice.now = NowNs();
+  slice.frame = nullptr;
+  lua_sethook(L, nullptr, 0, 0);  // that of the closure ends with it
+  Flush(slice, job.runner->outbox);
+  if (failed) {
+    PushTraceback(L, *job.runner);
+  } else if (!lua_checkstack(L, 2)) {
+    lua_settop(L, kOk - 1);
+    lua_pushboolean(L, 0);
+    job.state.PushText(L, "too many results");
+    lua_pushnil(L);
+  }
+  CountEndAndKeep(slice, job, L, kOk);
+  if (job.stage == JobStage::kOver) return CompletionMain(L);
+  lua_pushcfunction(L, &CompletionMain);
+  lua_insert(L, 1);
+  return lua_gettop(L);
+}
+
+int ClosureMain(lua_State* L) {
+  Job* job = static_cast<JobBox*>(lua_touserdata(L, kJob))->job;
+  const auto context = reinterpret_cast<lua_KContext>(job);
+  const int status =
+      lua_pcallk(L, 0, LUA_MULTRET, kHandler, context, &ClosureDone);
+  return ClosureDone(L, status, context);
+}
+
+void PushCompletion(const Job& job, lua_State* co, lua_CFunction first) {
+  lua_pushcfunction(co, first);
+  job.state.anchors.Push(co, job.slot);
+  lua_pushcfunction(co, &KeepTraceback);
+  lua_getiuservalue(co, -2, JobBox::kCompletion);
 }
 
 // The completion function, too, has ended or was not there.
@@ -77,64 +190,55 @@ void AfterCompletion(Job& job) {
   EndJob(job);
 }
 
+void BeginCompletion(Slice& slice, Job& job);
+
 void CompleteAtHome(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
-  job.runner->lane = &job.state.home_lane();
-  RunCompletion(*job.state.current, job);
+  State& state = job.state;
+  job.stage = JobStage::kOver;
+  job.runner->lane = &state.home_lane();
+  BeginCompletion(*state.current, job);
 }
 
-// The closure has ended: its coroutine holds what pcall would return.
+void QueueAtHome(Job& job) {
+  job.work.run = &CompleteAtHome;
+  job.work.order = 0;
+  job.state.Queue(job.state.home_lane(), job.work);
+}
+
+// The closure has ended, and its coroutine with it: it holds what pcall would return.
 void AfterClosure(Slice& slice, Job& job) {
-  State& state = job.state;
-  Script& script = *job.runner;
-  lua_State* co = script.co.L;
-  if (script.held != nullptr) ReleaseHeld(script);
-  job.failed = !lua_toboolean(co, 1);
-  if (LaneStats* stats = job.stats()) {
-    stats->started.Add(UINT64_MAX);  // one fewer
-    stats->run.Record(slice.now - job.started_ns);
-    (job.failed ? stats->failed : stats->done).Add(1);
+  lua_State* co = job.runner->co.L;
+  if (job.box == nullptr) {
+    job.stage = JobStage::kOver;
+    CountEnd(slice, job, co, 1);
+    Deliver(job, co, 1, /*keep=*/false);
+    TraceOver(job, MSYS_TRACE_END, job.failed);
+    EndScript(*job.runner);
+    return EndJob(job);
   }
-  if (job.failed) {
-    // A caller that gets the failure is told; nobody else would be.
-    if (job.script == nullptr) LogScriptFailure(job, "closure", co);
-    lua_settop(co, 2);  // without the traceback
-  }
-  switch (job.mode) {
-    case JobMode::kSync:
-      Deliver(job, co, /*move=*/true);
-      [[fallthrough]];
-    case JobMode::kAsync:
-      TraceOver(job, MSYS_TRACE_END, job.failed);
-      EndScript(script);
-      EndJob(job);
-      break;
-    case JobMode::kCompletion:
-      KeepResults(job, co);
-      Deliver(job, co, /*move=*/false);
-      TraceOver(job, MSYS_TRACE_END, job.failed);
-      RunCompletion(slice, job);
-      break;
-    case JobMode::kCompletionSched:
-      KeepResults(job, co);
-      Deliver(job, co, /*move=*/false);
-      TraceOver(job, MSYS_TRACE_END, job.failed);
-      job.work.run = &CompleteAtHome;
-      job.work.order = 0;
-      state.Queue(state.home_lane(), job.work);
-      break;
-  }
+  // Not by its own pcall: there is nothing else, and no more than three values.
+  const int values = lua_gettop(co);
+  PushCompletion(job, co, &CompletionMain);
+  lua_rotate(co, 1, -values);
+  CountEndAndKeep(slice, job, co, 1 + kOk);
+  if (job.stage == JobStage::kEnded) QueueAtHome(job);
+  else BeginCompletion(slice, job);
 }
 
 // What follows a slice of the job's script.
 void Proceed(Slice& slice, Job& job, Outcome outcome) {
   if (outcome == Outcome::kSuspended) return;
-  if (job.stage == JobStage::kRunning) {
-    job.stage = JobStage::kOver;
-    AfterClosure(slice, job);
-  } else {
-    AfterCompletion(job);
+  switch (job.stage) {
+    case JobStage::kRunning: return AfterClosure(slice, job);
+    case JobStage::kEnded: return QueueAtHome(job);
+    default: return AfterCompletion(job);
   }
+}
+
+void BeginCompletion(Slice& slice, Job& job) {
+  Script& script = *job.runner;
+  Proceed(slice, job, BeginScript(slice, script, lua_gettop(script.co.L) - 1));
 }
 
 void ResumeJob(Work* work) {
@@ -144,41 +248,31 @@ void ResumeJob(Work* work) {
   Proceed(slice, job, ResumeScript(slice, script));
 }
 
-// On the coroutine of the closure, whose values it gets, or on one of its own
-// when those are kept there.
-void RunCompletion(Slice& slice, Job& job) {
-  State& state = job.state;
+// What the job's script runs in, and the closure.
+int PushClosure(Job& job, lua_State* co) {
   Script& script = *job.runner;
-  lua_State* co = script.co.L;
-  const int count = lua_gettop(co);
-  state.Trace(MSYS_TRACE_COMPLETION, &slice, nullptr, &job);
-  bool room = true;
-  if (job.box->in_coroutine) {
-    const Coroutine own = state.TakeCoroutine();
-    room = own.L != nullptr && CopyValues(co, own.L);
-    if (room) {
-      // The box keeps the old one.
-      state.anchors.Drop(script.co.slot);
-      script.co = own;
-      co = own.L;
-    } else if (own.L != nullptr) {
-      state.coroutines.Return(own, true);
-    }
+  State& state = job.state;
+  switch (job.mode) {
+    case JobMode::kSync:
+      PushMain(script);
+      lua_pushvalue(job.L, 2);  // the caller is suspended and keeps it
+      lua_xmove(job.L, co, 1);
+      break;
+    case JobMode::kAsync:
+      lua_pushcfunction(co, &AsyncMain);
+      lua_pushlightuserdata(co, &job);
+      lua_pushcfunction(co, &KeepTraceback);
+      // The slot goes on keeping it, for job.source: after a tail call the coroutine
+      // does not have it any more.
+      state.anchors.Push(co, job.slot);
+      break;
+    default:
+      PushCompletion(job, co, &ClosureMain);
+      lua_pushboolean(co, 1);
+      lua_getiuservalue(co, 2, JobBox::kClosure);  // which keeps it, too
+      break;
   }
-  if (!room || !lua_checkstack(co, 4)) {
-    TraceOver(job, MSYS_TRACE_COMPLETED, true);
-    LogFailure(job, "the completion function for", "too many results");
-    EndScript(script);
-    EndJob(job);
-    return;
-  }
-  state.anchors.Push(co, job.slot);  // the box
-  lua_getiuservalue(co, -1, JobBox::kCompletion);
-  lua_remove(co, -2);
-  lua_insert(co, 1);
-  PushMain(script);
-  lua_rotate(co, 1, 2);
-  Proceed(slice, job, BeginScript(slice, script, count + 1));
+  return lua_gettop(co) - 1;
 }
 
 }  // namespace
@@ -264,21 +358,9 @@ void StartJob(Work* work) {
   script->resume.order = job.work.order;  // a job keeps its place
   job.runner = script;
 
-  PushMain(*script);
-  if (job.slot == Anchors::kNone) {
-    lua_pushvalue(job.L, 2);  // the caller is suspended and keeps it
-    lua_xmove(job.L, co.L, 1);
-  } else {
-    state.anchors.Push(co.L, job.slot);
-    if (job.box != nullptr) {
-      lua_getiuservalue(co.L, -1, JobBox::kClosure);
-      lua_remove(co.L, -2);
-    }
-    // The slot goes on keeping the closure, for job.source: after a tail call the
-    // coroutine does not have it any more.
-  }
+  const int arguments = PushClosure(job, co.L);
   state.Trace(MSYS_TRACE_START, &slice, nullptr, &job);
-  Proceed(slice, job, BeginScript(slice, *script, 1));
+  Proceed(slice, job, BeginScript(slice, *script, arguments));
 }
 
 Job::Job(State& s) : state(s) { work.owner = this; }

@@ -15,6 +15,7 @@
 
 namespace msys {
 
+struct BoxWait;
 struct JobBox;
 
 enum class JobMode : std::uint8_t {
@@ -24,7 +25,13 @@ enum class JobMode : std::uint8_t {
   kCompletionSched,  // then the completion function, on the home loop
 };
 
-enum class JobStage : std::uint8_t { kWaiting, kQueued, kRunning, kOver };
+enum class JobStage : std::uint8_t {
+  kWaiting,  // for room in the backlog
+  kQueued,
+  kRunning,
+  kEnded,    // the closure has; its completion function is to run at home
+  kOver,     // but for the completion function, if it runs
+};
 
 struct Job final : Wait {
   explicit Job(State& s);
@@ -83,7 +90,9 @@ struct Job final : Wait {
   bool abandoned = false;        // dropped as soon as there is room for it
   bool shares_tls = false;       // holds a reference; else its caller, which waits
   Anchors::Slot slot = Anchors::kNone;  // the closure, or the box
+  int line = 0;                         // of the closure
   JobBox* box = nullptr;                // kCompletion*
+  BoxWait* waiters = nullptr;           // scripts in job:wait()
   Tls* tls = nullptr;                   // its caller's
   Script* runner = nullptr;             // the closure's script, once started
 
@@ -91,7 +100,6 @@ struct Job final : Wait {
   std::uint64_t parent = 0;      // id of the script that submitted it
   std::uint64_t started_ns = 0;
   const char* source = nullptr;  // of the closure, as long as it lives
-  int line = 0;
 };
 
 // A new job, or null.  Freed by EndJob() or FreeJob().

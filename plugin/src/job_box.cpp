@@ -1,20 +1,19 @@
 #include "job_box.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "state.h"
 
 namespace msys {
 namespace {
 
-void WakeWaiters(const Job& job) {
-  JobBox& box = *job.box;
-  BoxWait* wait = box.waiters;
-  box.waiters = nullptr;
+void WakeWaiters(Job& job) {
+  BoxWait* wait = std::exchange(job.waiters, nullptr);
   while (wait != nullptr) {
     BoxWait* next = wait->next;
     // A coroutine that strangers have closed has no box any more; nor is it told.
-    if (lua_gettop(wait->L) >= 2 && PushResults(wait->L, box, 2) < 0) {
+    if (lua_gettop(wait->L) >= 2 && PushResults(wait->L, *job.box, 2) < 0) {
       lua_pushboolean(wait->L, 0);
       wait->script->state.PushText(wait->L, kTooManyResults);
     }
@@ -25,7 +24,7 @@ void WakeWaiters(const Job& job) {
 }
 
 void Unlink(BoxWait& wait) {
-  BoxWait** link = &wait.box->waiters;
+  BoxWait** link = &wait.job->waiters;
   while (*link != &wait) link = &(*link)->next;
   *link = wait.next;
 }
@@ -47,28 +46,31 @@ void BoxWait::Cancel(const char* why) {
   delete this;
 }
 
-Script* BoxWait::Needs() const {
-  return box->job == nullptr ? nullptr : box->job->Running();
-}
+Script* BoxWait::Needs() const { return job->Running(); }
 
-void KeepResults(Job& job, lua_State* co) {
+void KeepResults(Job& job, lua_State* L, int box_index, int first) {
   JobBox& box = *job.box;
-  const int count = lua_gettop(co);
-  if (!lua_checkstack(co, 2)) return KeepFailure(job, "too many results", false);
-  job.state.anchors.Push(co, job.slot);
+  const int count = lua_gettop(L) - first;
+  if (!lua_checkstack(L, 1)) return KeepFailure(job, kTooManyResults, false);
   if (count <= JobBox::kInline) {
     for (int i = 0; i < count; ++i) {
-      lua_pushvalue(co, i + 1);
-      lua_setiuservalue(co, -2, JobBox::kResults + i);
+      lua_pushvalue(L, first + 1 + i);
+      lua_setiuservalue(L, box_index, JobBox::kResults + i);
     }
   } else {
-    lua_pushthread(co);
-    lua_setiuservalue(co, -2, JobBox::kResults);
+    const Coroutine keeper = job.state.TakeCoroutine();
+    if (keeper.L == nullptr) return KeepFailure(job, "not enough memory", false);
+    if (!CopyValues(L, first + 1, keeper.L)) {
+      job.state.coroutines.Return(keeper, true);
+      return KeepFailure(job, kTooManyResults, false);
+    }
+    job.state.anchors.Push(L, keeper.slot);
+    lua_setiuservalue(L, box_index, JobBox::kResults);
+    job.state.coroutines.Return(keeper, false);  // to the box alone
     box.in_coroutine = true;
-    job.runner->exposed = true;
   }
-  lua_pop(co, 1);
   box.results = count;
+  box.ok = lua_toboolean(L, first) != 0;
   WakeWaiters(job);
 }
 
@@ -76,41 +78,42 @@ void KeepFailure(Job& job, const char* why, bool cancelled) {
   JobBox& box = *job.box;
   lua_State* aux = job.state.aux;
   job.state.anchors.Push(aux, job.slot);
-  lua_pushboolean(aux, 0);
-  lua_setiuservalue(aux, -2, JobBox::kResults);
   job.state.PushText(aux, why);
-  lua_setiuservalue(aux, -2, JobBox::kResults + 1);
+  lua_setiuservalue(aux, -2, JobBox::kResults);
   lua_pop(aux, 1);
-  box.results = 2;
+  box.results = 1;
+  box.ok = false;
   box.cancelled = cancelled;
   WakeWaiters(job);
 }
 
 int PushResults(lua_State* L, JobBox& box, int index) {
   index = lua_absindex(L, index);
-  const int count = box.results;
+  if (!lua_checkstack(L, JobBox::kInline + 2)) return -1;
+  lua_pushboolean(L, box.ok);
+  const int count = box.results + 1;
   if (!box.in_coroutine) {
-    if (!lua_checkstack(L, count + 1)) return -1;
-    for (int i = 0; i < count; ++i) {
+    for (int i = 0; i < box.results; ++i) {
       lua_getiuservalue(L, index, JobBox::kResults + i);
     }
     return count;
   }
-  if (!lua_checkstack(L, 1)) return -1;
   lua_getiuservalue(L, index, JobBox::kResults);
   lua_State* co = lua_tothread(L, -1);
   lua_pop(L, 1);
-  return CopyValues(co, L) ? count : -1;
+  if (CopyValues(co, 1, L)) return count;
+  lua_pop(L, 1);
+  return -1;
 }
 
-bool CopyValues(lua_State* from, lua_State* to) {
-  const int count = lua_gettop(from);
+bool CopyValues(lua_State* from, int first, lua_State* to) {
+  const int count = lua_gettop(from) - (first - 1);
   int piece = std::min(count, 1024);
   while (piece > 0 && !lua_checkstack(from, piece)) piece /= 2;
   if (!lua_checkstack(to, count + 1) || (piece == 0 && count > 0)) return false;
   for (int done = 0; done < count;) {
     const int n = std::min(piece, count - done);
-    for (int i = 1; i <= n; ++i) lua_pushvalue(from, done + i);
+    for (int i = 1; i <= n; ++i) lua_pushvalue(from, first - 1 + done + i);
     lua_xmove(from, to, n);
     done += n;
   }

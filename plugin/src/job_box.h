@@ -9,28 +9,31 @@
 
 namespace msys {
 
-// A script in job:wait(), at the C function's index 2: the box.
+// A script in job:wait(), at the C function's index 2: the box of the job, which is
+// not over.
 struct BoxWait final : Wait {
   void Abandon() override;
   void Cancel(const char* why) override;
   Script* Needs() const override;
   const char* what() const override { return "job"; }
 
-  JobBox* box = nullptr;
+  Job* job = nullptr;
   BoxWait* next = nullptr;
 };
 
+// Small, since there is one for each such call: with Lua's own header it fits into
+// the largest block that glibc's allocator frees without a lock.
 struct JobBox {
   static constexpr int kClosure = 1;     // user values: the closure,
-  static constexpr int kCompletion = 2;  // the completion function,
-  static constexpr int kResults = 3;     // the results, up to kInline of them,
-  static constexpr int kInline = 4;      // or the coroutine that has them all
+  static constexpr int kCompletion = 2;  // the completion function until it runs,
+  static constexpr int kResults = 2;     // the results, up to kInline of them,
+  static constexpr int kInline = 3;      // or the coroutine that has them all
   static constexpr int kUserValues = kResults + kInline - 1;
 
   // Nothing here is an attach's any more once the job is over.
   Job* job;           // null then
-  BoxWait* waiters;
-  int results;        // with the leading boolean; -1: not there yet
+  int results;        // without the leading boolean; -1: not there yet
+  bool ok;            // the leading boolean
   bool in_coroutine;
   bool cancelled;
 };
@@ -38,15 +41,16 @@ struct JobBox {
 inline constexpr char kTooManyResults[] =
     "too many results for the stack of the caller";
 
-// The closure of the job has ended; co holds what pcall would return.  Scripts
-// that wait go on.
-void KeepResults(Job& job, lua_State* co);
+// The closure of the job has ended; from index `first` on L holds what pcall would
+// return, and at `box` the box.  Scripts that wait go on.  [-0, +0, -]
+void KeepResults(Job& job, lua_State* L, int box, int first);
 // It never will: the results are false and `why`.
 void KeepFailure(Job& job, const char* why, bool cancelled);
 
-// [-0, +n, -] Pushes copies of all values of `from`, which may fill its stack
-// nearly to the end, onto one that has room for one more then; false: no room.
-[[nodiscard]] bool CopyValues(lua_State* from, lua_State* to);
+// [-0, +n, -] Pushes copies of the values of `from` from index `first` on, which may
+// fill its stack nearly to the end, onto one that has room for one more then; false:
+// no room.
+[[nodiscard]] bool CopyValues(lua_State* from, int first, lua_State* to);
 
 // [-0, +n, -] Pushes the results of the box at `index`, and there is room for one
 // more; -1: no room.

@@ -80,25 +80,7 @@ void ForgetMessageHandler(lua_State* co) {
   lua_sethook(co, hook, mask, count);
 }
 
-// The message handler of scripts whose failure wants a traceback.  The error
-// value stays what it is, since pending <close> variables are given it; the
-// traceback is put aside.
-int KeepTraceback(lua_State* L) {
-  // Found only now: a closure that carries it would be an allocation, and
-  // garbage, for every script that does not fail.
-  State* state = State::Of(L);
-  const Slice* slice = state == nullptr ? nullptr : state->current;
-  if (slice == nullptr || slice->script == nullptr) return 1;
-  Script* const script = slice->script;
-  state->PushErrorText(L, 1);
-  luaL_traceback(L, L, lua_tostring(L, -1), 1);
-  state->anchors.Drop(script->traceback);  // of an error that this one replaces
-  script->traceback = state->anchors.Put(L);
-  lua_settop(L, 1);
-  return 1;
-}
-
-// The same for scripts that nobody wants a traceback of, which are most: true,
+// The first function of scripts that nobody wants a traceback of, which are most: true,
 // function, arguments...
 int PlainDone(lua_State* L, int status, lua_KContext) {
   if (status != LUA_OK && status != LUA_YIELD) {
@@ -122,12 +104,7 @@ int ScriptDone(lua_State* L, int status, lua_KContext ctx) {
   lua_replace(L, 1);
   if (ok) return lua_gettop(L);
   lua_settop(L, 2);
-  if (script.traceback == Anchors::kNone) {
-    lua_pushnil(L);
-  } else {
-    script.state.anchors.Push(L, script.traceback);
-    script.state.anchors.Drop(script.traceback);
-  }
+  PushTraceback(L, script);
   return 3;
 }
 
@@ -258,8 +235,31 @@ void PushMain(Script& script) {
   }
 }
 
-Outcome BeginScript(Slice& slice, Script& script, int count) {
-  return RunScript(slice, script, count + 1);
+Outcome BeginScript(Slice& slice, Script& script, int arguments) {
+  return RunScript(slice, script, arguments);
+}
+
+// The error value stays what it is, since pending <close> variables are given it; the
+// traceback is put aside.
+int KeepTraceback(lua_State* L) {
+  // Found only now: a closure that carries it would be an allocation, and
+  // garbage, for every script that does not fail.
+  State* state = State::Of(L);
+  const Slice* slice = state == nullptr ? nullptr : state->current;
+  if (slice == nullptr || slice->script == nullptr) return 1;
+  Script* const script = slice->script;
+  state->PushErrorText(L, 1);
+  luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  state->anchors.Drop(script->traceback);  // of an error that this one replaces
+  script->traceback = state->anchors.Put(L);
+  lua_settop(L, 1);
+  return 1;
+}
+
+void PushTraceback(lua_State* L, Script& script) {
+  if (script.traceback == Anchors::kNone) return lua_pushnil(L);
+  script.state.anchors.Push(L, script.traceback);
+  script.state.anchors.Drop(script.traceback);
 }
 
 Outcome ResumeScript(Slice& slice, Script& script) {

@@ -131,16 +131,22 @@ struct Callout : Script {
 // How a slice of a script ended.
 enum class Outcome { kSuspended, kEnded };
 
-// What a script runs in, first on its empty stack.  [-0, +2, -]
+// What a script runs in, first on its empty stack: a function and one argument.  Then
+// comes the script's own function (a callout's is pushed by prepare()).  [-0, +2, -]
 void PushMain(Script& script);
-// Begins a script: its stack holds what PushMain() has pushed and `count` values,
-// the function and its arguments (for a callout none: prepare() pushes them).
-// When it has ended, the stack of script.co holds what pcall would return: true and
-// the results, or false and the error value; if script.traced, then a traceback or
-// nil too.  It has no hook.
-Outcome BeginScript(Slice& slice, Script& script, int count);
+// Begins a script: its stack holds a C function, as of PushMain(), and `arguments`.
+// When it has ended, the stack of script.co holds what that has returned, which for
+// PushMain() is what pcall would: true and the results, or false and the error value;
+// if script.traced, then a traceback or nil too.  The same two or three when it has
+// ended otherwise.  It has no hook.
+Outcome BeginScript(Slice& slice, Script& script, int arguments);
 // Goes on after a wait; what the wait gives is on the stack of wait->L.
 Outcome ResumeScript(Slice& slice, Script& script);
+
+// The message handler of scripts whose failure wants a traceback.
+int KeepTraceback(lua_State* L);
+// What it has kept, or nil; it keeps it no longer.  [-0, +1, -]
+void PushTraceback(lua_State* L, Script& script);
 
 // Ends a suspended script, or one that has failed, for good: its coroutines are
 // closed from the innermost outwards, their <close> variables run.  What these

@@ -39,9 +39,13 @@ int l_wait(lua_State* L) {
     lua_pushstring(L, kTooManyResults);
     return 2;
   }
+  if (box.job == nullptr) {
+    return luaL_error(L, "job:wait: the job was refused: the call that was to submit "
+                      "it has raised an error");
+  }
   CheckCanSuspend(L, state, "job:wait", "call it elsewhere");
   Slice& slice = *state.current;
-  const Script* closure = box.job == nullptr ? nullptr : box.job->Running();
+  const Script* closure = box.job->Running();
   if (closure == slice.script) {
     return luaL_error(L, "job:wait: a closure cannot wait for its own end");
   }
@@ -54,9 +58,9 @@ int l_wait(lua_State* L) {
   lua_settop(L, 1);
   lua_pushvalue(L, 1);
   MarkSuspended(L);                           // mark box
-  wait->box = &box;
+  wait->job = box.job;
   wait->next = nullptr;
-  BoxWait** link = &box.waiters;
+  BoxWait** link = &box.job->waiters;
   while (*link != nullptr) link = &(*link)->next;
   *link = wait;
   return Suspend(L, slice, *wait, &ReturnAboveBox);
@@ -105,7 +109,7 @@ constexpr luaL_Reg kMetamethods[] = {
 JobBox* NewJobBox(lua_State* L, int closure, int completion) {
   auto* box = static_cast<JobBox*>(
       lua_newuserdatauv(L, sizeof(JobBox), JobBox::kUserValues));
-  *box = JobBox{nullptr, nullptr, -1, false, false};
+  *box = JobBox{nullptr, -1, false, false, false};
   lua_pushvalue(L, closure);
   lua_setiuservalue(L, -2, JobBox::kClosure);
   lua_pushvalue(L, completion);
