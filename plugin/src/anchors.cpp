@@ -45,25 +45,19 @@ Anchors::Slot Anchors::Put(lua_State* L) {
   Reserve(L, 1);
   const Slot slot = free_.back();
   free_.pop_back();
-  lua_pushvalue(store_, static_cast<int>(slot / kChunk) + 1);
   lua_xmove(L, store_, 1);
-  lua_setiuservalue(store_, -2, static_cast<int>(slot % kChunk) + 1);
-  lua_pop(store_, 1);
+  lua_setiuservalue(store_, ChunkOf(slot), PlaceOf(slot));
   return slot;
 }
 
 void Anchors::Push(lua_State* to, Slot slot) const {
-  lua_pushvalue(store_, static_cast<int>(slot / kChunk) + 1);
-  lua_getiuservalue(store_, -1, static_cast<int>(slot % kChunk) + 1);
-  if (to != store_) lua_xmove(store_, to, 1);
-  lua_pop(store_, 1);
+  lua_getiuservalue(store_, ChunkOf(slot), PlaceOf(slot));
+  lua_xmove(store_, to, 1);
 }
 
 void Anchors::LetGo(Slot& slot) {
-  lua_pushvalue(store_, static_cast<int>(slot / kChunk) + 1);
   lua_pushnil(store_);
-  lua_setiuservalue(store_, -2, static_cast<int>(slot % kChunk) + 1);
-  lua_pop(store_, 1);
+  lua_setiuservalue(store_, ChunkOf(slot), PlaceOf(slot));
   free_.push_back(slot);
   slot = kNone;
 }

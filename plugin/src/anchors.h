@@ -48,6 +48,10 @@ class Anchors {
  private:
   static constexpr int kChunk = 128;
 
+  // On the stack of store_, and among its user values.
+  static int ChunkOf(Slot slot) { return static_cast<int>(slot / kChunk) + 1; }
+  static int PlaceOf(Slot slot) { return static_cast<int>(slot % kChunk) + 1; }
+
   void LetGo(Slot& slot);
   void Grow(lua_State* L);
   bool ReserveSlots() noexcept;

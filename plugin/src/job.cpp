@@ -105,10 +105,10 @@ int CompletionMain(lua_State* L) {
 
 // The closure has ended; from index `first` on, L holds what pcall would return, and a
 // traceback if it has failed.
-void CountEnd(Slice& slice, Job& job, lua_State* L, int first) {
+void CountEnd(Slice& slice, Job& job, bool failed, lua_State* L, int first) {
   Script& script = *job.runner;
   if (script.held != nullptr) ReleaseHeld(script);
-  job.failed = !lua_toboolean(L, first);
+  job.failed = failed;
   if (LaneStats* stats = job.stats()) {
     stats->started.Add(UINT64_MAX);  // one fewer
     stats->run.Record(slice.now - job.started_ns);
@@ -122,9 +122,9 @@ void CountEnd(Slice& slice, Job& job, lua_State* L, int first) {
 }
 
 // The same, with what is to follow it below: a box at `first` - 3.
-void CountEndAndKeep(Slice& slice, Job& job, lua_State* L, int first) {
+void CountEndAndKeep(Slice& slice, Job& job, bool failed, lua_State* L, int first) {
   job.stage = job.mode == JobMode::kCompletion ? JobStage::kOver : JobStage::kEnded;
-  CountEnd(slice, job, L, first);
+  CountEnd(slice, job, failed, L, first);
   KeepResults(job, L, first - 3, first);
   Deliver(job, L, first, /*keep=*/true);
   TraceOver(job, MSYS_TRACE_END, job.failed);
@@ -132,7 +132,7 @@ void CountEndAndKeep(Slice& slice, Job& job, lua_State* L, int first) {
 
 int ClosureDone(lua_State* L, int status, lua_KContext context) {
   Job& job = *reinterpret_cast<Job*>(context);
-  const bool failed = status != LUA_OK && status != LUA_YIELD;
+  bool failed = status != LUA_OK && status != LUA_YIELD;
   if (failed) {
     lua_pushboolean(L, 0);
     lua_replace(L, kOk);
@@ -151,12 +151,13 @@ int ClosureDone(lua_State* L, int status, lua_KContext context) {
   if (failed) {
     PushTraceback(L, *job.runner);
   } else if (!lua_checkstack(L, 2)) {
+    failed = true;
     lua_settop(L, kOk - 1);
     lua_pushboolean(L, 0);
     job.state.PushText(L, "too many results");
     lua_pushnil(L);
   }
-  CountEndAndKeep(slice, job, L, kOk);
+  CountEndAndKeep(slice, job, failed, L, kOk);
   if (job.stage == JobStage::kOver) return CompletionMain(L);
   lua_pushcfunction(L, &CompletionMain);
   lua_insert(L, 1);
@@ -209,9 +210,10 @@ void QueueAtHome(Job& job) {
 // The closure has ended, and its coroutine with it: it holds what pcall would return.
 void AfterClosure(Slice& slice, Job& job) {
   lua_State* co = job.runner->co.L;
+  const bool failed = !lua_toboolean(co, 1);
   if (job.box == nullptr) {
     job.stage = JobStage::kOver;
-    CountEnd(slice, job, co, 1);
+    CountEnd(slice, job, failed, co, 1);
     Deliver(job, co, 1, /*keep=*/false);
     TraceOver(job, MSYS_TRACE_END, job.failed);
     EndScript(*job.runner);
@@ -221,7 +223,7 @@ void AfterClosure(Slice& slice, Job& job) {
   const int values = lua_gettop(co);
   PushCompletion(job, co, &CompletionMain);
   lua_rotate(co, 1, -values);
-  CountEndAndKeep(slice, job, co, 1 + kOk);
+  CountEndAndKeep(slice, job, failed, co, 1 + kOk);
   if (job.stage == JobStage::kEnded) QueueAtHome(job);
   else BeginCompletion(slice, job);
 }

@@ -70,7 +70,7 @@ void KeepResults(Job& job, lua_State* L, int box_index, int first) {
     box.in_coroutine = true;
   }
   box.results = count;
-  box.ok = lua_toboolean(L, first) != 0;
+  box.ok = !job.failed;
   WakeWaiters(job);
 }
 

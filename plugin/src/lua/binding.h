@@ -95,8 +95,9 @@ void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job);
 void RenewDrain(lua_State* L, const State& state);
 
 struct JobBox;
-// Pushes a new job object, whose closure and completion function are at the
-// given indices.  [-0, +1, m]
-JobBox* NewJobBox(lua_State* L, int closure, int completion);
+// Pushes a new job object, whose closure, completion function and metatable are at
+// the given indices.  [-0, +1, m]
+JobBox* NewJobBox(lua_State* L, int closure, int completion, int metatable);
+void PushJobMetatable(lua_State* L);  // [-0, +1, -]
 
 }  // namespace msys

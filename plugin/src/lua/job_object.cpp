@@ -106,7 +106,7 @@ constexpr luaL_Reg kMetamethods[] = {
 
 }  // namespace
 
-JobBox* NewJobBox(lua_State* L, int closure, int completion) {
+JobBox* NewJobBox(lua_State* L, int closure, int completion, int metatable) {
   auto* box = static_cast<JobBox*>(
       lua_newuserdatauv(L, sizeof(JobBox), JobBox::kUserValues));
   *box = JobBox{nullptr, -1, false, false, false};
@@ -114,10 +114,12 @@ JobBox* NewJobBox(lua_State* L, int closure, int completion) {
   lua_setiuservalue(L, -2, JobBox::kClosure);
   lua_pushvalue(L, completion);
   lua_setiuservalue(L, -2, JobBox::kCompletion);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta);
+  lua_pushvalue(L, metatable);
   lua_setmetatable(L, -2);
   return box;
 }
+
+void PushJobMetatable(lua_State* L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta); }
 
 namespace {
 

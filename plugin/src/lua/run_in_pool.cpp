@@ -13,6 +13,10 @@ constexpr lua_Integer kCompleteCallbackSched = 6;
 // In a suspended call the stack is: mark, closure or box, what the wait gives.
 constexpr int kKept = 2;
 
+// The second upvalue of runInPool: looked up in the registry it would be 3 % of a call
+// with a completion function.
+const int kJobMetatable = lua_upvalueindex(2);
+
 int ReturnAboveKept(lua_State* L, int, lua_KContext) {
   return lua_gettop(L) - kKept;
 }
@@ -102,22 +106,19 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
              JobMode mode) {
   Slice& slice = CheckSlice(L, state, kName);
   if (state.run_one_task != nullptr) RenewDrain(L, state);
+  const bool with_results = mode != JobMode::kAsync && state.engine.returns_results();
+  if (with_results) CheckCanSuspend(L, state, kName, "call it elsewhere");
   constexpr int kKeeper = 4;
   lua_settop(L, kKeeper - 1);
   Tls& tls = PushCurrentTls(L, state);
   JobBox* box = nullptr;
   if (mode != JobMode::kAsync) {
-    box = NewJobBox(L, 2, 3);
-    const char* why = CannotSuspend(L, &slice);
-    if (state.engine.returns_results() && why != nullptr) {
-      CheckCanSuspend(L, state, kName, "call it elsewhere");
-    }
-  } else {
-    lua_pushvalue(L, 2);
+    lua_pushboolean(L, 1);
+    box = NewJobBox(L, 2, 3, kJobMetatable);   // pool closure function keeper true box
   }
-  lua_pushvalue(L, -1);
+  lua_pushvalue(L, box == nullptr ? 2 : -1);
   state.anchors.Reserve(L, 2);  // from here on nothing raises by itself
-  Anchors::Slot slot = state.anchors.Put(L);   // the closure or the box, twice
+  Anchors::Slot slot = state.anchors.Put(L);
   Job* job = NewJob(state);
   if (job == nullptr) {
     state.anchors.Drop(slot);
@@ -129,20 +130,13 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
   job->slot = slot;
   job->box = box;
   if (box != nullptr) box->job = job;
-  if (box == nullptr) {
-    lua_settop(L, 1);
-    lua_pushnil(L);                            // pool nil
-  } else {
+  if (with_results) {
     lua_replace(L, kKept);
-    lua_settop(L, kKept);                      // pool box
-  }
-
-  if (box != nullptr && state.engine.returns_results()) {
-    MarkSuspended(L);
+    MarkSuspended(L);                          // mark box
     SubmitJob(slice, *job);
     return Suspend(L, slice, *job, &ReturnAboveKept);
   }
-  if (SubmitJobNow(slice, *job)) return ReturnAfterRoom(L, LUA_OK, 0);
+  if (SubmitJobNow(slice, *job)) return box == nullptr ? 0 : 2;
   const char* why = CannotSuspend(L, &slice);
   if (why != nullptr) {
     if (box != nullptr) box->job = nullptr;
@@ -151,8 +145,13 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
     FreeJob(*job);
     return BacklogFull(L, state, pool, why);
   }
-  if (SubmitJob(slice, *job)) return ReturnAfterRoom(L, LUA_OK, 0);
-  MarkSuspended(L);
+  if (box == nullptr) lua_pushnil(L);
+  lua_replace(L, kKept);
+  if (SubmitJob(slice, *job)) {
+    lua_settop(L, kKept);
+    return ReturnAfterRoom(L, LUA_OK, 0);
+  }
+  MarkSuspended(L);                            // mark nil-or-box
   return Suspend(L, slice, *job, &ReturnAfterRoom);
 }
 
@@ -174,11 +173,6 @@ int l_run_in_pool(lua_State* L) {
                                 : RunAsync(L, state, pool, *lane, mode);
 }
 
-constexpr luaL_Reg kFunctions[] = {
-    {"runInPool", l_run_in_pool},
-    {nullptr, nullptr},
-};
-
 }  // namespace
 
 void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job) {
@@ -194,7 +188,10 @@ void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job) {
 
 void OpenRunInPool(lua_State* L, int msys) {
   lua_pushvalue(L, msys);
-  SetFunctions(L, kFunctions);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, StateRefKey());
+  PushJobMetatable(L);
+  lua_pushcclosure(L, &l_run_in_pool, 2);
+  RawSetField(L, -2, kName);
   lua_pop(L, 1);
 }
 
