@@ -136,6 +136,84 @@ test.case("job:wait gives ok and results, as often as asked", function()
   end
 end)
 
+-- A few results have places of their own in the job, more do not.
+test.case("any number of results reaches g and whoever waits, before and after", function()
+  for _, mode in ipairs { false, SCHED } do
+    for count = 0, 8 do
+      local values = {}
+      for i = 1, count do values[i] = i % 2 == 0 and "s" .. i or { i } end
+      local got, early
+      local _, job = msys.runInPool("one", function()
+        return table.unpack(values, 1, count)
+      end, function(...) got = table.pack(...) end, mode)
+      local waiter = test.start(function() early = table.pack(job:wait()) end)
+      local late = table.pack(job:wait())
+      test.wait(waiter)
+      repeat test.drain("one") until got
+      for _, found in ipairs { got, early, late, table.pack(job:wait()) } do
+        test.equal(count + 1, found.n)
+        test.returns({ true, table.unpack(values, 1, count) }, table.unpack(found, 1, found.n))
+      end
+    end
+  end
+end)
+
+test.case("what f waits for is over when g begins", function()
+  for _, mode in ipairs { false, SCHED } do
+    local got
+    msys.runInPool("one", function()
+      msys.lock("f")
+      local _, x = msys.runInPool("IO", function() return 1 end)
+      pcall(error, "in between")
+      return x, coroutine.wrap(function() return msys.runInPool("IO", function() end) end)()
+    end, function(...)
+      got = table.pack(...)
+      -- f's lock went with it, and was spoken of.
+      msys.lock("f")
+      msys.unlock("f")
+    end, mode)
+    repeat test.drain("one") until got
+    test.returns({ true, 1, true }, table.unpack(got, 1, got.n))
+  end
+  test.equal(2, test.logged('ended without unlocking the lock "f"'))
+end)
+
+test.case("jobs that f submits start before those of g", function()
+  local order = {}
+  local function note(what) return function() order[#order + 1] = what end end
+  for _, mode in ipairs { false, SCHED } do
+    order = {}
+    msys.runInPool("one", function() msys.runInPool("one", note("f"), true) end,
+      function() msys.runInPool("one", note("g"), true) end, mode)
+    repeat test.drain("one") until #order == 2
+    test.equal({ "f", "g" }, order)
+  end
+end)
+
+-- A C function of the host yields, which ends f and not by its own pcall.
+test.case("an f that is ended from outside has a g all the same", function()
+  local message = "attempt to yield from outside a coroutine"
+  for _, mode in ipairs { false, SCHED } do
+    for _, f in ipairs { test.yield, function() local _ <close> = nil test.yield(1, 2, 3) end } do
+      local got
+      local _, job = msys.runInPool("one", f, function(...)
+        got = table.pack(...)
+        test.returns({ true, 7 }, msys.runInPool("IO", function() return 7 end))
+      end, mode)
+      test.returns({ false, message }, job:wait())
+      repeat test.drain("one") until got
+      test.returns({ false, message }, table.unpack(got, 1, got.n))
+      test.equal("done", job:status())
+    end
+    -- g itself is ended so.
+    local logged = test.logged("the completion function for", message)
+    local _, job = msys.runInPool("one", function() return 1 end, test.yield, mode)
+    test.returns({ true, 1 }, job:wait())
+    repeat test.drain("one")
+    until test.logged("the completion function for", message) == logged + 1
+  end
+end)
+
 test.case("as many results as pcall can give", function()
   local many = {}
   for i = 1, 999900 do many[i] = false end
@@ -149,19 +227,22 @@ end)
 test.case("near that limit the completion function runs, or the log says why not", function()
   local many = {}
   for i = 1, 999999 do many[i] = false end
-  local called = 0
-  for count = 999930, 999990, 3 do
-    local told = test.logged("the completion function for")
-    local ran
-    local _, job = msys.runInPool("one", function() return table.unpack(many, 1, count) end,
-      function() ran = true end)
-    job:wait()
-    test.drain("one")
-    told = test.logged("the completion function for") - told
-    test.equal(1, told + (ran and 1 or 0), count .. " results")
-    if ran then called = called + 1 end
+  for _, mode in ipairs { false, SCHED } do
+    local called = 0
+    for count = 999930, 999990, 3 do
+      local told = test.logged("the completion function for")
+      local ran
+      local _, job = msys.runInPool("one", function() return table.unpack(many, 1, count) end,
+        function() ran = true end, mode)
+      job:wait()
+      repeat test.drain("one")
+      until ran or test.logged("the completion function for") > told
+      told = test.logged("the completion function for") - told
+      test.equal(1, told + (ran and 1 or 0), count .. " results")
+      if ran then called = called + 1 end
+    end
+    assert(called > 0)
   end
-  assert(called > 0)
 end)
 
 test.case("more than the caller's stack can take are a failure", function()
