@@ -11,6 +11,40 @@
 namespace msys {
 namespace {
 
+// The first function of a callout, which gets its script; then its stack is: message
+// handler, function, arguments...  It returns what pcall would, a traceback or nil after
+// a failure, and nothing at all if there is no function to call.
+int CalloutDone(lua_State* L, int status, lua_KContext context) {
+  const bool ok = status == LUA_OK || status == LUA_YIELD;
+  // The results may fill the stack to its last slot; raising ends the script.
+  luaL_checkstack(L, 1, "too many results");
+  lua_pushboolean(L, ok);
+  lua_replace(L, 1);
+  if (ok) return lua_gettop(L);
+  lua_settop(L, 2);
+  PushTraceback(L, *reinterpret_cast<Script*>(context));
+  return 3;
+}
+
+int CalloutMain(lua_State* L) {
+  Script* script = static_cast<Script*>(lua_touserdata(L, 1));
+  const msys_callout& callout = *static_cast<Callout*>(script)->callout;
+  lua_pushcfunction(L, &KeepTraceback);
+  lua_replace(L, 1);
+  const int arguments = callout.prepare(callout.ctx, L);
+  if (arguments < 0) return 0;
+  if (arguments != lua_gettop(L) - 2) {
+    return luaL_error(
+        L, "callout %s: prepare() said %d arguments but left %d values; it "
+        "must push the function and exactly that many arguments",
+        callout.name, arguments, lua_gettop(L) - 1);
+  }
+  const auto context = reinterpret_cast<lua_KContext>(script);
+  const int status =
+      lua_pcallk(L, arguments, LUA_MULTRET, 1, context, &CalloutDone);
+  return CalloutDone(L, status, context);
+}
+
 struct Finish {
   State* state;
   void (*finish)(void* ctx, lua_State* L, msys_status status, int count);
@@ -108,7 +142,8 @@ void State::OnStart(Work* work) {
     return state.EndCallout(slice, script, MSYS_E_NOMEM, 0);
   }
   state.Trace(MSYS_TRACE_START, &slice, &script, nullptr);
-  PushMain(script);
+  lua_pushcfunction(script.co.L, &CalloutMain);
+  lua_pushlightuserdata(script.co.L, static_cast<Script*>(&script));
   state.AfterSlice(slice, script, BeginScript(slice, script, 1));
 }
 

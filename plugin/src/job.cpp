@@ -63,18 +63,32 @@ inline void TraceOver(const Job& job, int kind, bool failed) {
               {.outcome = failed ? MSYS_OUTCOME_FAILED : MSYS_OUTCOME_DONE});
 }
 
-// The coroutine of a closure whose results nobody waits for.  Its first function is
-// one of ours, whose stack is
-//   asynchronous:  job, message handler, closure
-//   before:        box, message handler, completion function, true, closure
-//   after:         box, message handler, completion function, ok, results...
-// A completion function follows its closure without leaving the coroutine: the
-// second resume would be a fifth of the call.  Only when it is to run at home, or the
-// closure has not ended by its own pcall, does the coroutine begin again with it.
+// The first function of a closure's coroutine, and its stack:
+//   SyncMain        true, closure
+//   AsyncMain       job, message handler, closure
+//   ClosureMain     box, message handler, completion function, true, closure
+//   CompletionMain  box, message handler, completion function, ok, results...
+// A failure of the first its caller is told; of the others there is a traceback.
+//
+// A completion function follows its closure inside of ClosureMain, which saves a
+// resume.  Only when it is to run at home, or the closure has not ended by its own
+// pcall, does the coroutine begin again, with CompletionMain.
 constexpr int kJob = 1;  // or the box
 constexpr int kHandler = 2;
 constexpr int kCalled = 3;
 constexpr int kOk = 4;
+
+int SyncDone(lua_State* L, int status, lua_KContext) {
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_pushboolean(L, 0);
+    lua_replace(L, 1);
+  }
+  return lua_gettop(L);
+}
+
+int SyncMain(lua_State* L) {
+  return SyncDone(L, lua_pcallk(L, 0, LUA_MULTRET, 0, 0, &SyncDone), 0);
+}
 
 // What was called for its effect has ended.
 int EffectDone(lua_State* L, int status, lua_KContext context) {
@@ -97,11 +111,16 @@ int AsyncMain(lua_State* L) {
   return CallForEffect(L, *static_cast<Job*>(lua_touserdata(L, kJob)), 0);
 }
 
-int CompletionMain(lua_State* L) {
-  Job& job = *static_cast<JobBox*>(lua_touserdata(L, kJob))->job;
+int CallCompletion(lua_State* L, Job& job) {
   job.state.Trace(MSYS_TRACE_COMPLETION, job.state.current, nullptr, &job);
   return CallForEffect(L, job, lua_gettop(L) - kCalled);
 }
+
+Job& JobOfBox(lua_State* L) {
+  return *static_cast<JobBox*>(lua_touserdata(L, kJob))->job;
+}
+
+int CompletionMain(lua_State* L) { return CallCompletion(L, JobOfBox(L)); }
 
 // The closure has ended; from index `first` on, L holds what pcall would return, and a
 // traceback if it has failed.
@@ -158,15 +177,14 @@ int ClosureDone(lua_State* L, int status, lua_KContext context) {
     lua_pushnil(L);
   }
   CountEndAndKeep(slice, job, failed, L, kOk);
-  if (job.stage == JobStage::kOver) return CompletionMain(L);
+  if (job.stage == JobStage::kOver) return CallCompletion(L, job);
   lua_pushcfunction(L, &CompletionMain);
   lua_insert(L, 1);
   return lua_gettop(L);
 }
 
 int ClosureMain(lua_State* L) {
-  Job* job = static_cast<JobBox*>(lua_touserdata(L, kJob))->job;
-  const auto context = reinterpret_cast<lua_KContext>(job);
+  const auto context = reinterpret_cast<lua_KContext>(&JobOfBox(L));
   const int status =
       lua_pcallk(L, 0, LUA_MULTRET, kHandler, context, &ClosureDone);
   return ClosureDone(L, status, context);
@@ -250,31 +268,29 @@ void ResumeJob(Work* work) {
   Proceed(slice, job, ResumeScript(slice, script));
 }
 
-// What the job's script runs in, and the closure.
+// The first function and its arguments, whose number it gives.
 int PushClosure(Job& job, lua_State* co) {
-  Script& script = *job.runner;
-  State& state = job.state;
   switch (job.mode) {
     case JobMode::kSync:
-      PushMain(script);
+      lua_pushcfunction(co, &SyncMain);
+      lua_pushboolean(co, 1);
       lua_pushvalue(job.L, 2);  // the caller is suspended and keeps it
       lua_xmove(job.L, co, 1);
-      break;
+      return 2;
     case JobMode::kAsync:
       lua_pushcfunction(co, &AsyncMain);
       lua_pushlightuserdata(co, &job);
       lua_pushcfunction(co, &KeepTraceback);
       // The slot goes on keeping it, for job.source: after a tail call the coroutine
       // does not have it any more.
-      state.anchors.Push(co, job.slot);
-      break;
+      job.state.anchors.Push(co, job.slot);
+      return 3;
     default:
       PushCompletion(job, co, &ClosureMain);
       lua_pushboolean(co, 1);
       lua_getiuservalue(co, 2, JobBox::kClosure);  // which keeps it, too
-      break;
+      return 5;
   }
-  return lua_gettop(co) - 1;
 }
 
 }  // namespace
@@ -355,7 +371,6 @@ void StartJob(Work* work) {
   script->tls = job.tls;
   script->id = job.id;
   script->job = &job;
-  script->traced = job.mode != JobMode::kSync;
   script->resume.run = &ResumeJob;
   script->resume.order = job.work.order;  // a job keeps its place
   job.runner = script;

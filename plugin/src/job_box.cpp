@@ -51,7 +51,6 @@ Script* BoxWait::Needs() const { return job->Running(); }
 void KeepResults(Job& job, lua_State* L, int box_index, int first) {
   JobBox& box = *job.box;
   const int count = lua_gettop(L) - first;
-  if (!lua_checkstack(L, 1)) return KeepFailure(job, kTooManyResults, false);
   if (count <= JobBox::kInline) {
     for (int i = 0; i < count; ++i) {
       lua_pushvalue(L, first + 1 + i);

@@ -42,7 +42,8 @@ inline constexpr char kTooManyResults[] =
     "too many results for the stack of the caller";
 
 // The closure of the job has ended; from index `first` on L holds what pcall would
-// return, and at `box` the box.  Scripts that wait go on.  [-0, +0, -]
+// return, at `box` the box, and there is room for one more.  Scripts that wait go on.
+// [-0, +0, -]
 void KeepResults(Job& job, lua_State* L, int box, int first);
 // It never will: the results are false and `why`.
 void KeepFailure(Job& job, const char* why, bool cancelled);

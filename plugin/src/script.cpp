@@ -80,58 +80,6 @@ void ForgetMessageHandler(lua_State* co) {
   lua_sethook(co, hook, mask, count);
 }
 
-// The first function of scripts that nobody wants a traceback of, which are most: true,
-// function, arguments...
-int PlainDone(lua_State* L, int status, lua_KContext) {
-  if (status != LUA_OK && status != LUA_YIELD) {
-    lua_pushboolean(L, 0);
-    lua_replace(L, 1);
-  }
-  return lua_gettop(L);
-}
-
-int PlainMain(lua_State* L) {
-  return PlainDone(
-      L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, &PlainDone), 0);
-}
-
-int ScriptDone(lua_State* L, int status, lua_KContext ctx) {
-  auto& script = *reinterpret_cast<Script*>(ctx);
-  const bool ok = status == LUA_OK || status == LUA_YIELD;
-  // The results may fill the stack to its last slot; raising ends the script.
-  luaL_checkstack(L, 1, "too many results");
-  lua_pushboolean(L, ok);
-  lua_replace(L, 1);
-  if (ok) return lua_gettop(L);
-  lua_settop(L, 2);
-  PushTraceback(L, script);
-  return 3;
-}
-
-// The first function of a script that is traced: script, function,
-// arguments...; for a callout only the script.
-int TracedMain(lua_State* L) {
-  auto& script = *static_cast<Script*>(lua_touserdata(L, 1));
-  lua_pushcfunction(L, &KeepTraceback);
-  lua_replace(L, 1);
-  int arguments = lua_gettop(L) - 2;
-  if (script.kind == Script::Kind::kCallout) {
-    const msys_callout& callout = *static_cast<Callout&>(script).callout;
-    arguments = callout.prepare(callout.ctx, L);
-    if (arguments < 0) return 0;  // nothing to call
-    if (arguments != lua_gettop(L) - 2) {
-      return luaL_error(
-          L, "callout %s: prepare() said %d arguments but left %d values; it "
-          "must push the function and exactly that many arguments",
-          callout.name, arguments, lua_gettop(L) - 1);
-    }
-  }
-  const auto context = reinterpret_cast<lua_KContext>(&script);
-  const int status =
-      lua_pcallk(L, arguments, LUA_MULTRET, 1, context, &ScriptDone);
-  return ScriptDone(L, status, context);
-}
-
 struct CloseRequest {
   lua_State* co;
   int status;
@@ -223,17 +171,6 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
 }
 
 }  // namespace
-
-void PushMain(Script& script) {
-  lua_State* L = script.co.L;
-  if (script.traced) {
-    lua_pushcfunction(L, &TracedMain);
-    lua_pushlightuserdata(L, &script);
-  } else {
-    lua_pushcfunction(L, &PlainMain);
-    lua_pushboolean(L, 1);
-  }
-}
 
 Outcome BeginScript(Slice& slice, Script& script, int arguments) {
   return RunScript(slice, script, arguments);

@@ -95,7 +95,6 @@ struct Script {
   std::uint64_t id = 0;
   std::uint64_t cause = 0;   // the job whose result it goes on with; 0: none
   bool exposed = false;      // somebody may have kept the coroutine
-  bool traced = false;       // a failure wants a traceback
   bool cancelled = false;
   bool closing = false;      // only its <close> variables still run
   Anchors::Slot traceback = Anchors::kNone;  // of its failure, until it is used
@@ -111,7 +110,6 @@ struct Script {
 struct Callout : Script {
   explicit Callout(State& s) : Script(s) {
     kind = Kind::kCallout;
-    traced = true;
     start.owner = cancel.owner = static_cast<Script*>(this);
   }
   static Callout& OfWork(Work* work) {
@@ -131,14 +129,10 @@ struct Callout : Script {
 // How a slice of a script ended.
 enum class Outcome { kSuspended, kEnded };
 
-// What a script runs in, first on its empty stack: a function and one argument.  Then
-// comes the script's own function (a callout's is pushed by prepare()).  [-0, +2, -]
-void PushMain(Script& script);
-// Begins a script: its stack holds a C function, as of PushMain(), and `arguments`.
-// When it has ended, the stack of script.co holds what that has returned, which for
-// PushMain() is what pcall would: true and the results, or false and the error value;
-// if script.traced, then a traceback or nil too.  The same two or three when it has
-// ended otherwise.  It has no hook.
+// Begins a script: its stack holds a C function and so many arguments, and nothing
+// else.  The function calls the script's own by lua_pcallk.  When it has ended, the stack
+// holds what it has returned; or, when it has been ended in another way, false and an
+// error value.  It has no hook.
 Outcome BeginScript(Slice& slice, Script& script, int arguments);
 // Goes on after a wait; what the wait gives is on the stack of wait->L.
 Outcome ResumeScript(Slice& slice, Script& script);
