@@ -321,8 +321,7 @@ void MarkSuspended(lua_State* L) {
 }
 
 bool IsSuspended(lua_State* co) {
-  return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 &&
-         lua_touserdata(co, 1) == &kMark;
+  return lua_status(co) == LUA_YIELD && lua_touserdata(co, 1) == &kMark;
 }
 
 void LetGoOn(lua_State* co) {
