@@ -14,7 +14,7 @@ namespace {
 // The first function of a callout, which gets its script; then its stack is: message
 // handler, function, arguments...  It returns what pcall would, a traceback or nil after
 // a failure, and nothing at all if there is no function to call.
-int CalloutDone(lua_State* L, int status, lua_KContext context) {
+int CalloutDone(lua_State* L, int status, lua_KContext) {
   const bool ok = status == LUA_OK || status == LUA_YIELD;
   // The results may fill the stack to its last slot; raising ends the script.
   luaL_checkstack(L, 1, "too many results");
@@ -22,7 +22,7 @@ int CalloutDone(lua_State* L, int status, lua_KContext context) {
   lua_replace(L, 1);
   if (ok) return lua_gettop(L);
   lua_settop(L, 2);
-  PushTraceback(L, *reinterpret_cast<Script*>(context));
+  PushTraceback(L);
   return 3;
 }
 
@@ -39,10 +39,8 @@ int CalloutMain(lua_State* L) {
         "must push the function and exactly that many arguments",
         callout.name, arguments, lua_gettop(L) - 1);
   }
-  const auto context = reinterpret_cast<lua_KContext>(script);
-  const int status =
-      lua_pcallk(L, arguments, LUA_MULTRET, 1, context, &CalloutDone);
-  return CalloutDone(L, status, context);
+  return CalloutDone(
+      L, lua_pcallk(L, arguments, LUA_MULTRET, 1, 0, &CalloutDone), 0);
 }
 
 struct Finish {

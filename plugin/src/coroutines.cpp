@@ -45,10 +45,8 @@ bool Coroutines::Keep(Coroutine coroutine) noexcept {
 }
 
 void Coroutines::Return(Coroutine coroutine, bool reuse) {
-  if (reuse) {
-    lua_settop(coroutine.L, 0);
-    if (Keep(coroutine)) return;
-  }
+  lua_settop(coroutine.L, 0);
+  if (reuse && Keep(coroutine)) return;
   anchors_.Drop(coroutine.slot);
 }
 

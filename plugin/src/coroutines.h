@@ -25,7 +25,8 @@ class Coroutines {
   // is out.
   // `aux` is a coroutine of the state on which nothing runs.
   Coroutine Take(lua_State* aux);
-  // [-0, +0, -] Gives one back that has ended without an error.
+  // [-0, +0, -] Gives one back that has ended without an error; what is on its stack
+  // is dropped, since with that it would look like one that has not begun.
   void Return(Coroutine coroutine, bool reuse);
   std::size_t spares() const { return spares_.size(); }
 

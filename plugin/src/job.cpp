@@ -65,7 +65,7 @@ inline void TraceOver(const Job& job, int kind, bool failed) {
 
 // The first function of a closure's coroutine, and its stack:
 //   SyncMain        true, closure
-//   AsyncMain       job, message handler, closure
+//   AsyncMain       message handler, closure
 //   ClosureMain     box, message handler, completion function, true, closure
 //   CompletionMain  box, message handler, completion function, ok, results...
 // A failure of the first its caller is told; of the others there is a traceback.
@@ -73,9 +73,12 @@ inline void TraceOver(const Job& job, int kind, bool failed) {
 // A completion function follows its closure inside of ClosureMain, which saves a
 // resume.  Only when it is to run at home, or the closure has not ended by its own
 // pcall, does the coroutine begin again, with CompletionMain.
-constexpr int kJob = 1;  // or the box
+//
+// A script may keep the coroutine, and have it go on where we do not know of it, even
+// after the job is over.  So no continuation trusts a pointer that it was given.
+constexpr int kBox = 1;
 constexpr int kHandler = 2;
-constexpr int kCalled = 3;
+constexpr int kCompletion = 3;
 constexpr int kOk = 4;
 
 int SyncDone(lua_State* L, int status, lua_KContext) {
@@ -90,37 +93,27 @@ int SyncMain(lua_State* L) {
   return SyncDone(L, lua_pcallk(L, 0, LUA_MULTRET, 0, 0, &SyncDone), 0);
 }
 
-// What was called for its effect has ended.
-int EffectDone(lua_State* L, int status, lua_KContext context) {
+// What was called for its effect has ended; `handler` is the index of its message
+// handler, and the error value the one above.
+int EffectDone(lua_State* L, int status, lua_KContext handler) {
   const bool ok = status == LUA_OK || status == LUA_YIELD;
   lua_pushboolean(L, ok);
   if (ok) return 1;
-  lua_pushvalue(L, kCalled);  // where pcall leaves the error value
-  PushTraceback(L, *reinterpret_cast<Job*>(context)->runner);
+  lua_pushvalue(L, static_cast<int>(handler) + 1);
+  PushTraceback(L);
   return 3;
 }
 
-int CallForEffect(lua_State* L, Job& job, int arguments) {
-  const auto context = reinterpret_cast<lua_KContext>(&job);
-  const int status =
-      lua_pcallk(L, arguments, 0, kHandler, context, &EffectDone);
-  return EffectDone(L, status, context);
+int CallForEffect(lua_State* L, int handler, int arguments) {
+  const int status = lua_pcallk(L, arguments, 0, handler, handler, &EffectDone);
+  return EffectDone(L, status, handler);
 }
 
-int AsyncMain(lua_State* L) {
-  return CallForEffect(L, *static_cast<Job*>(lua_touserdata(L, kJob)), 0);
-}
+int AsyncMain(lua_State* L) { return CallForEffect(L, 1, 0); }
 
-int CallCompletion(lua_State* L, Job& job) {
-  job.state.Trace(MSYS_TRACE_COMPLETION, job.state.current, nullptr, &job);
-  return CallForEffect(L, job, lua_gettop(L) - kCalled);
+int CompletionMain(lua_State* L) {
+  return CallForEffect(L, kHandler, lua_gettop(L) - kCompletion);
 }
-
-Job& JobOfBox(lua_State* L) {
-  return *static_cast<JobBox*>(lua_touserdata(L, kJob))->job;
-}
-
-int CompletionMain(lua_State* L) { return CallCompletion(L, JobOfBox(L)); }
 
 // The closure has ended; from index `first` on, L holds what pcall would return, and a
 // traceback if it has failed.
@@ -149,26 +142,32 @@ void CountEndAndKeep(Slice& slice, Job& job, bool failed, lua_State* L, int firs
   TraceOver(job, MSYS_TRACE_END, job.failed);
 }
 
-int ClosureDone(lua_State* L, int status, lua_KContext context) {
-  Job& job = *reinterpret_cast<Job*>(context);
+void TraceCompletion(const Job& job) {
+  job.state.Trace(MSYS_TRACE_COMPLETION, job.state.current, nullptr, &job);
+}
+
+int ClosureDone(lua_State* L, int status, lua_KContext) {
   bool failed = status != LUA_OK && status != LUA_YIELD;
   if (failed) {
     lua_pushboolean(L, 0);
     lua_replace(L, kOk);
   }
-  Slice* const current = job.state.current;
-  // Somebody has kept the coroutine and resumed it from elsewhere, with functions that
-  // are not ours.  It ends; when its own turn comes it cannot be resumed any more.
-  if (current == nullptr || current->script != job.runner) {
+  // As RunningScript() says, but sooner: a job that is not over has a state and, once
+  // started, a runner.  If it is not that which runs, whoever has resumed the coroutine
+  // gets what pcall would give.
+  Job* const own = static_cast<JobBox*>(lua_touserdata(L, kBox))->job;
+  if (own == nullptr || own->runner->co.L != L || own->state.current == nullptr ||
+      own->state.current->script != own->runner) {
     return lua_gettop(L) - (kOk - 1);
   }
-  Slice& slice = *current;
+  Job& job = *own;
+  Slice& slice = *job.state.current;
   slice.now = NowNs();
   slice.frame = nullptr;
   lua_sethook(L, nullptr, 0, 0);  // that of the closure ends with it
   Flush(slice, job.runner->outbox);
   if (failed) {
-    PushTraceback(L, *job.runner);
+    PushTraceback(L);
   } else if (!lua_checkstack(L, 2)) {
     failed = true;
     lua_settop(L, kOk - 1);
@@ -177,17 +176,18 @@ int ClosureDone(lua_State* L, int status, lua_KContext context) {
     lua_pushnil(L);
   }
   CountEndAndKeep(slice, job, failed, L, kOk);
-  if (job.stage == JobStage::kOver) return CallCompletion(L, job);
+  if (job.stage == JobStage::kOver) {
+    TraceCompletion(job);
+    return CompletionMain(L);
+  }
   lua_pushcfunction(L, &CompletionMain);
   lua_insert(L, 1);
   return lua_gettop(L);
 }
 
 int ClosureMain(lua_State* L) {
-  const auto context = reinterpret_cast<lua_KContext>(&JobOfBox(L));
-  const int status =
-      lua_pcallk(L, 0, LUA_MULTRET, kHandler, context, &ClosureDone);
-  return ClosureDone(L, status, context);
+  return ClosureDone(
+      L, lua_pcallk(L, 0, LUA_MULTRET, kHandler, 0, &ClosureDone), 0);
 }
 
 void PushCompletion(const Job& job, lua_State* co, lua_CFunction first) {
@@ -209,6 +209,14 @@ void AfterCompletion(Job& job) {
   EndJob(job);
 }
 
+void NoCompletion(Job& job, const char* why) {
+  TraceCompletion(job);
+  TraceOver(job, MSYS_TRACE_COMPLETED, true);
+  LogFailure(job, "the completion function for", why);
+  EndScript(*job.runner);
+  EndJob(job);
+}
+
 void BeginCompletion(Slice& slice, Job& job);
 
 void CompleteAtHome(Work* work) {
@@ -219,10 +227,25 @@ void CompleteAtHome(Work* work) {
   BeginCompletion(*state.current, job);
 }
 
+// Until it runs there its coroutine holds it, and looks like one that has not begun: it
+// must be one that no script has.
 void QueueAtHome(Job& job) {
+  State& state = job.state;
+  Script& script = *job.runner;
+  if (script.exposed) {
+    const Coroutine fresh = state.TakeCoroutine();
+    if (fresh.L == nullptr) return NoCompletion(job, "not enough memory");
+    const int count = lua_gettop(script.co.L);
+    const bool room = lua_checkstack(fresh.L, count);
+    if (room) lua_xmove(script.co.L, fresh.L, count);
+    state.coroutines.Return(script.co, false);
+    script.co = fresh;
+    script.exposed = false;
+    if (!room) return NoCompletion(job, "too many results");
+  }
   job.work.run = &CompleteAtHome;
   job.work.order = 0;
-  job.state.Queue(job.state.home_lane(), job.work);
+  state.Queue(state.home_lane(), job.work);
 }
 
 // The closure has ended, and its coroutine with it: it holds what pcall would return.
@@ -258,7 +281,14 @@ void Proceed(Slice& slice, Job& job, Outcome outcome) {
 
 void BeginCompletion(Slice& slice, Job& job) {
   Script& script = *job.runner;
-  Proceed(slice, job, BeginScript(slice, script, lua_gettop(script.co.L) - 1));
+  lua_State* co = script.co.L;
+  // The debug library finds what no script has been given.
+  if (lua_status(co) != LUA_OK || lua_tocfunction(co, 1) != &CompletionMain) {
+    script.exposed = true;
+    return NoCompletion(job, "its coroutine was resumed or closed by others");
+  }
+  TraceCompletion(job);
+  Proceed(slice, job, BeginScript(slice, script, lua_gettop(co) - 1));
 }
 
 void ResumeJob(Work* work) {
@@ -279,12 +309,11 @@ int PushClosure(Job& job, lua_State* co) {
       return 2;
     case JobMode::kAsync:
       lua_pushcfunction(co, &AsyncMain);
-      lua_pushlightuserdata(co, &job);
       lua_pushcfunction(co, &KeepTraceback);
       // The slot goes on keeping it, for job.source: after a tail call the coroutine
       // does not have it any more.
       job.state.anchors.Push(co, job.slot);
-      return 3;
+      return 2;
     default:
       PushCompletion(job, co, &ClosureMain);
       lua_pushboolean(co, 1);

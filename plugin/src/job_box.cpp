@@ -1,7 +1,6 @@
 #include "job_box.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "state.h"
 
@@ -9,9 +8,8 @@ namespace msys {
 namespace {
 
 void WakeWaiters(Job& job) {
-  BoxWait* wait = std::exchange(job.waiters, nullptr);
-  while (wait != nullptr) {
-    BoxWait* next = wait->next;
+  while (BoxWait* wait = job.waiters) {
+    job.waiters = wait->next;
     // A coroutine that strangers have closed has no box any more; nor is it told.
     if (lua_gettop(wait->L) >= 2 && PushResults(wait->L, *job.box, 2) < 0) {
       lua_pushboolean(wait->L, 0);
@@ -19,7 +17,6 @@ void WakeWaiters(Job& job) {
     }
     AnswerScript(job, *wait->script);
     delete wait;
-    wait = next;
   }
 }
 
@@ -57,7 +54,7 @@ void KeepResults(Job& job, lua_State* L, int box_index, int first) {
       lua_setiuservalue(L, box_index, JobBox::kResults + i);
     }
   } else {
-    const Coroutine keeper = job.state.TakeCoroutine();
+    Coroutine keeper = job.state.TakeCoroutine();
     if (keeper.L == nullptr) return KeepFailure(job, "not enough memory", false);
     if (!CopyValues(L, first + 1, keeper.L)) {
       job.state.coroutines.Return(keeper, true);
@@ -65,7 +62,7 @@ void KeepResults(Job& job, lua_State* L, int box_index, int first) {
     }
     job.state.anchors.Push(L, keeper.slot);
     lua_setiuservalue(L, box_index, JobBox::kResults);
-    job.state.coroutines.Return(keeper, false);  // to the box alone
+    job.state.anchors.Drop(keeper.slot);  // it is the box's alone
     box.in_coroutine = true;
   }
   box.results = count;

@@ -133,6 +133,16 @@ void CloseCoroutine(Script& script, lua_State* co) {
   lua_settop(co, 0);
 }
 
+// Its own may be in other hands, and even run there.
+void TakeNewCoroutine(Script& script) {
+  State& state = script.state;
+  const Coroutine fresh = state.TakeCoroutine();
+  script.exposed = fresh.L == nullptr;
+  if (script.exposed) return lua_settop(script.co.L, 0);  // memory is missing
+  state.anchors.Drop(script.co.slot);
+  script.co = fresh;
+}
+
 Outcome RunScript(Slice& slice, Script& script, int values) {
   State& state = script.state;
   slice.script = &script;
@@ -150,19 +160,18 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
   if (status == LUA_YIELD) {
     // Yielded to us, by itself (a C function; coroutine.yield has refused).
     CloseScript(slice, script);
-    lua_settop(script.co.L, 0);
+    TakeNewCoroutine(script);
     lua_pushboolean(script.co.L, 0);
     state.PushText(script.co.L, "attempt to yield from outside a coroutine");
-    script.exposed = true;
   } else if (status != LUA_OK) {
     // Outside of the closure's own pcall: prepare() has raised, or memory was
-    // missing before the first line.  The error value is on top.
+    // missing before the first line; or others have resumed it.  The error value is on
+    // top.
     lua_xmove(script.co.L, state.aux, 1);
     CloseScript(slice, script);
-    lua_settop(script.co.L, 0);
+    TakeNewCoroutine(script);
     lua_pushboolean(script.co.L, 0);
     lua_xmove(state.aux, script.co.L, 1);
-    script.exposed = true;
   }
   // Its hook ends with it: finish() and the completion function are not its own.
   lua_sethook(script.co.L, nullptr, 0, 0);
@@ -181,22 +190,29 @@ Outcome BeginScript(Slice& slice, Script& script, int arguments) {
 int KeepTraceback(lua_State* L) {
   // Found only now: a closure that carries it would be an allocation, and
   // garbage, for every script that does not fail.
-  State* state = State::Of(L);
-  const Slice* slice = state == nullptr ? nullptr : state->current;
-  if (slice == nullptr || slice->script == nullptr) return 1;
-  Script* const script = slice->script;
-  state->PushErrorText(L, 1);
+  Script* const script = RunningScript(L);
+  if (script == nullptr) return 1;
+  State& state = script->state;
+  state.PushErrorText(L, 1);
   luaL_traceback(L, L, lua_tostring(L, -1), 1);
-  state->anchors.Drop(script->traceback);  // of an error that this one replaces
-  script->traceback = state->anchors.Put(L);
+  state.anchors.Drop(script->traceback);  // of an error that this one replaces
+  script->traceback = state.anchors.Put(L);
   lua_settop(L, 1);
   return 1;
 }
 
-void PushTraceback(lua_State* L, Script& script) {
-  if (script.traceback == Anchors::kNone) return lua_pushnil(L);
-  script.state.anchors.Push(L, script.traceback);
-  script.state.anchors.Drop(script.traceback);
+void PushTraceback(lua_State* L) {
+  Script* const script = RunningScript(L);
+  if (script == nullptr || script->traceback == Anchors::kNone) return lua_pushnil(L);
+  script->state.anchors.Push(L, script->traceback);
+  script->state.anchors.Drop(script->traceback);
+}
+
+Script* RunningScript(lua_State* L) {
+  const State* state = State::Of(L);
+  const Slice* slice = state == nullptr ? nullptr : state->current;
+  Script* script = slice == nullptr ? nullptr : slice->script;
+  return script != nullptr && script->co.L == L ? script : nullptr;
 }
 
 Outcome ResumeScript(Slice& slice, Script& script) {

@@ -132,15 +132,20 @@ enum class Outcome { kSuspended, kEnded };
 // Begins a script: its stack holds a C function and so many arguments, and nothing
 // else.  The function calls the script's own by lua_pcallk.  When it has ended, the stack
 // holds what it has returned; or, when it has been ended in another way, false and an
-// error value.  It has no hook.
+// error value.  It has no hook.  The coroutine may be another one than before.
 Outcome BeginScript(Slice& slice, Script& script, int arguments);
 // Goes on after a wait; what the wait gives is on the stack of wait->L.
 Outcome ResumeScript(Slice& slice, Script& script);
 
+// The script that runs now, if L is its own coroutine.  Null: there is none; L is
+// another coroutine; or it is of a script that is over or suspended, and was resumed by
+// somebody who has kept it and does not use our functions.  [-0, +0, -]
+Script* RunningScript(lua_State* L);
+
 // The message handler of scripts whose failure wants a traceback.
 int KeepTraceback(lua_State* L);
 // What it has kept, or nil; it keeps it no longer.  [-0, +1, -]
-void PushTraceback(lua_State* L, Script& script);
+void PushTraceback(lua_State* L);
 
 // Ends a suspended script, or one that has failed, for good: its coroutines are
 // closed from the innermost outwards, their <close> variables run.  What these

@@ -69,7 +69,12 @@ int l_wait(lua_State* L) {
 const char* Status(const JobBox& box) {
   if (box.cancelled) return "cancelled";
   if (box.results >= 0 || box.job == nullptr) return "done";
-  return box.job->stage == JobStage::kRunning ? "running" : "queued";
+  switch (box.job->stage) {
+    case JobStage::kWaiting:
+    case JobStage::kQueued: return "queued";
+    case JobStage::kRunning: return "running";
+    default: return "done";
+  }
 }
 
 int l_status(lua_State* L) {

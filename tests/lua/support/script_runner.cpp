@@ -283,8 +283,9 @@ int l_resume(lua_State* L) {
   lua_State* co = lua_tothread(L, 1);
   luaL_argexpected(L, co != nullptr, 1, "coroutine");
   int results = 0;
-  lua_pushinteger(L, lua_resume(co, L, 0, &results));
-  lua_xmove(co, L, results == 0 ? (lua_status(co) > LUA_YIELD) : results);
+  const int status = lua_resume(co, L, 0, &results);
+  lua_pushinteger(L, status);
+  lua_xmove(co, L, status > LUA_YIELD ? 1 : results);
   return lua_gettop(L) - 1;
 }
 

@@ -1,0 +1,149 @@
+-- A closure may keep its own coroutine, and scripts or C code of the host do with it what
+-- they like, also when it has ended: before its completion function has run, and when
+-- its job is over and the job's memory another one's.
+-- pool: one concurrency=1
+
+local SCHED = msys.core.ECTP_COMPLETE_CALLBACK_SCHED
+
+local function wait_for(condition)
+  while not condition() do msys.runInPool("CPU", function() end) end
+end
+
+-- Keeping many results takes a coroutine, for which finalisers run when there is none to
+-- use again.  First, since it needs a state in which little else is to be collected.
+test.case("to a finaliser, too, a job is done when its closure has ended", function()
+  local seen = {}
+  for _ = 1, 30 do
+    local job, ended, stop
+    local function look()
+      setmetatable({}, { __gc = function()
+        if stop then return end
+        if ended then seen[job:status()] = true end
+        look()
+      end })
+    end
+    look()
+    local _
+    _, job = msys.runInPool("one", function()
+      ended = true
+      return 1, 2, 3, 4, 5, 6
+    end, function() end)
+    job:wait()
+    stop = true
+  end
+  if os.getenv "MSYS_TEST_GC" == "stress" then test.equal({ done = true }, seen) end
+  for status in pairs(seen) do test.equal("done", status) end
+end)
+
+-- Between the end of f and g at home, job:wait() has ended already.
+local hands = {
+  close = function(co) return coroutine.close(co) end,
+  resume = function(co) return coroutine.resume(co) end,
+  ["C resume"] = function(co) return test.resume(co) end,
+  wrap = function(co) return pcall(coroutine.wrap(function() return coroutine.resume(co) end)) end,
+}
+for name, hand in pairs(hands) do
+  for what, last in pairs { ["a string"] = "x", ["a function"] = function() return "called" end,
+    ["one that yields"] = function(...) return coroutine.yield(...) end } do
+    test.case("an ended closure's coroutine is dead: " .. name .. ", " .. what, function()
+      for _, ends in ipairs { "return", "yield" } do
+        local co, got, status
+        local _, job = msys.runInPool("one", function()
+          co = coroutine.running()
+          if ends == "yield" then test.yield(last) end
+          return 1, last
+        end, function(...) got = table.pack(...) end, SCHED)
+        job:wait()
+        status = coroutine.status(co)
+        hand(co)
+        wait_for(function() return got end)
+        test.equal("dead", status)
+        if ends == "yield" then
+          test.returns({ false, "attempt to yield from outside a coroutine" },
+            table.unpack(got, 1, got.n))
+        else
+          test.returns({ true, 1, last }, table.unpack(got, 1, got.n))
+        end
+        hand(co)
+        test.equal("dead", coroutine.status(co))
+      end
+    end)
+  end
+end
+
+test.case("so is an asynchronous one's, and a completion function's", function()
+  local closure, completion
+  msys.runInPool("one", function() closure = coroutine.running() end, true)
+  msys.runInPool("one", function() end, function() completion = coroutine.running() end)
+  test.drain("one")
+  for _, co in ipairs { closure, completion } do
+    test.equal("dead", coroutine.status(co))
+    test.returns({ false, "cannot resume dead coroutine" }, coroutine.resume(co))
+  end
+end)
+
+-- f waits; C code resumes it in another closure, where it gives up the turn, until its
+-- job has ended for want of its coroutine.  Then `rest` is the rest of f.
+local function lose(rest, ...)
+  local co, over, stop
+  local function await(what) repeat msys.sleep(0.001) until what() end
+  local lost = test.logged("cannot resume non-suspended coroutine")
+  msys.runInPool("IO", function()
+    co = coroutine.running()
+    pcall(msys.runInPool, "SwapIn", function() await(function() return stop end) end)
+    await(function() return over end)
+    return rest()
+  end, ...)
+  wait_for(function() return co and coroutine.status(co) == "normal" end)
+  local stranger = test.start(function()
+    return msys.runInPool("CPU", function() return test.resume(co) end)
+  end)
+  wait_for(function()
+    return test.logged("cannot resume non-suspended coroutine") > lost
+  end)
+  -- The job's memory is another one's, which has not started.
+  local hold, held = true, 0
+  for _ = 1, 6 do
+    msys.runInPool("one", function()
+      await(function() return not hold end)
+      held = held + 1
+    end, true)
+  end
+  over = true
+  return co, function()
+    local results = table.pack(test.wait(stranger))
+    hold, stop = false, true
+    wait_for(function() return held == 6 end)
+    return results
+  end
+end
+
+for name, g in pairs { asynchronous = true, completion = function() end } do
+  for how, rest in pairs { returns = function() return 1 end,
+    fails = function() error("x", 0) end } do
+    test.case("f " .. how .. " elsewhere when its job is over: " .. name, function()
+      local _, finish = lose(rest, g)
+      local results = finish()
+      test.equal(test.status.ok, results[1])
+      test.equal(true, results[2])
+    end)
+  end
+end
+
+test.case("f ends inside of the job that has the memory of its own", function()
+  for mine = 1, 10 do
+    local calls = 0
+    local co, finish = lose(function() coroutine.yield() return 1 end,
+      function() calls = calls + 1 end)
+    finish()
+    local resumed
+    for i = 1, 10 do
+      msys.runInPool("one", function()
+        if i == mine then resumed = table.pack(coroutine.resume(co)) end
+      end, true)
+    end
+    test.drain("one")
+    test.returns({ true, true, 1 }, table.unpack(resumed, 1, resumed.n))
+    test.equal(1, calls)  -- with the failure of its own job
+  end
+end)
