@@ -13,9 +13,10 @@ namespace msys {
 namespace {
 
 // T9: a worker goes on with the same state's jobs without giving up the turn, so
-// that two hand-overs are shared by many; but scripts wait for their results.
-constexpr int kBatchJobs = 64;
+// that two hand-overs, and the state's way from core to core, are shared by many; but
+// others wait meanwhile.  The number is for work that is over without a clock read.
 constexpr std::uint64_t kBatchNs = 100'000;
+constexpr int kBatchJobs = 1024;
 // A loop has more to do than one state's scripts.
 constexpr int kLoopBatch = 256;
 constexpr std::uint64_t kLoopBatchNs = 1'000'000;
