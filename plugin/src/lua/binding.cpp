@@ -140,6 +140,23 @@ void SetFunctions(lua_State* L, const luaL_Reg* functions) {
   }
 }
 
+void OpenKind(lua_State* L, const void* key, const char* name, const luaL_Reg* methods,
+              const luaL_Reg* metamethods) {
+  const bool there = lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE;
+  lua_pop(L, 1);
+  if (there) return;
+  lua_newtable(L);
+  SetFunctions(L, metamethods);
+  lua_newtable(L);
+  SetFunctions(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
 void SubTable(lua_State* L, int table, const char* name) {
   table = lua_absindex(L, table);
   if (RawGetField(L, table, name) == LUA_TTABLE) return;

@@ -59,6 +59,13 @@ int RawGetGlobal(lua_State* L, const char* name);             // [-0, +1, m]
 // [-0, +0, m]
 void SetFunctions(lua_State* L, const luaL_Reg* functions);
 
+// Puts the metatable of a kind of userdata into the registry, unless it is there: a
+// second attach keeps the first one's, since there may be values that have it.  Scripts
+// cannot get it: with it they could call what the collector calls, or change the values
+// of others.  [-0, +0, m]
+void OpenKind(lua_State* L, const void* key, const char* name, const luaL_Reg* methods,
+              const luaL_Reg* metamethods);
+
 // Pushes t[name], a table, made if it was not there.  [-0, +1, m]
 void SubTable(lua_State* L, int table, const char* name);
 

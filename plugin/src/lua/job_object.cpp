@@ -126,28 +126,6 @@ JobBox* NewJobBox(lua_State* L, int closure, int completion, int metatable) {
 
 void PushJobMetatable(lua_State* L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta); }
 
-namespace {
-
-void NewMetatable(lua_State* L) {
-  lua_newtable(L);
-  SetFunctions(L, kMetamethods);
-  lua_newtable(L);
-  SetFunctions(L, kMethods);
-  lua_setfield(L, -2, "__index");
-  lua_pushstring(L, kJob);
-  lua_setfield(L, -2, "__name");
-  // With the real one a script could change what others' jobs do.
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kMeta);
-}
-
-}  // namespace
-
-void OpenJobObject(lua_State* L) {
-  // A second attach keeps the first one's: there may be jobs that have it.
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta) != LUA_TTABLE) NewMetatable(L);
-  lua_pop(L, 1);
-}
+void OpenJobObject(lua_State* L) { OpenKind(L, &kMeta, kJob, kMethods, kMetamethods); }
 
 }  // namespace msys

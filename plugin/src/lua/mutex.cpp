@@ -261,30 +261,10 @@ constexpr luaL_Reg kMetamethods[] = {
     {nullptr, nullptr},
 };
 
-void NewMetatable(lua_State* L) {
-  lua_newtable(L);
-  SetFunctions(L, kMetamethods);
-  lua_newtable(L);
-  SetFunctions(L, kMethods);
-  lua_setfield(L, -2, "__index");
-  lua_pushstring(L, kName);
-  lua_setfield(L, -2, "__name");
-  // With the real one a script could call __gc.
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kMeta);
-}
-
 }  // namespace
 
 void OpenMutex(lua_State* L, int thread) {
-  // A second attach keeps the first one's: there may be mutexes that have it.
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta) == LUA_TTABLE) {
-    lua_pop(L, 1);
-  } else {
-    lua_pop(L, 1);
-    NewMetatable(L);
-  }
+  OpenKind(L, &kMeta, kName, kMethods, kMetamethods);
   lua_pushvalue(L, thread);
   SetFunctions(L, kFunctions);
   lua_pushinteger(L, kNormal);
