@@ -154,6 +154,7 @@ void State::OnResume(Work* work) {
 void State::AfterSlice(Slice& slice, Callout& script, Outcome outcome) {
   if (outcome == Outcome::kSuspended) return;
   lua_State* co = script.co.L;
+  if (co == nullptr) return EndCallout(slice, script, MSYS_E_NOMEM, 0);
   const int count = lua_gettop(co);
   if (count == 0) return EndCallout(slice, script, MSYS_E_NOT_FOUND, 0);
   const bool ok = lua_toboolean(co, 1) != 0;
@@ -182,6 +183,8 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status,
                  callout.name != nullptr ? callout.name : "callout", status,
                  count};
   callout.plugin_data = nullptr;
+  // Only a cancelled one's may be in other hands.
+  if (script.co.L != nullptr && !Coroutines::Idle(script.co.L)) RenewCoroutine(script);
   if (script.co.L != nullptr) {
     if (status != MSYS_OK && status != MSYS_E_LUA) lua_settop(script.co.L, 0);
     // What finish() calls is the script's, as to _TLS and what it submits.

@@ -44,8 +44,13 @@ bool Coroutines::Keep(Coroutine coroutine) noexcept {
   }
 }
 
+bool Coroutines::Idle(lua_State* L) {
+  lua_Debug ar;
+  return lua_status(L) == LUA_OK && lua_getstack(L, 0, &ar) == 0;
+}
+
 void Coroutines::Return(Coroutine coroutine, bool reuse) {
-  lua_settop(coroutine.L, 0);
+  if (reuse || Idle(coroutine.L)) lua_settop(coroutine.L, 0);
   if (reuse && Keep(coroutine)) return;
   anchors_.Drop(coroutine.slot);
 }

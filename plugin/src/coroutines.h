@@ -26,8 +26,11 @@ class Coroutines {
   // `aux` is a coroutine of the state on which nothing runs.
   Coroutine Take(lua_State* aux);
   // [-0, +0, -] Gives one back that has ended without an error; what is on its stack
-  // is dropped, since with that it would look like one that has not begun.
+  // is dropped, since with that it would look like one that has not begun.  One that is
+  // not to be used again others may have, and run: then it is left alone.
   void Return(Coroutine coroutine, bool reuse);
+  // Nothing runs on L, nor is it suspended.  [-0, +0, -]
+  static bool Idle(lua_State* L);
   std::size_t spares() const { return spares_.size(); }
 
  private:

@@ -14,7 +14,7 @@ namespace {
 
 void EndScript(Script& script) {
   State& state = script.state;
-  state.coroutines.Return(script.co, !script.exposed);
+  if (script.co.L != nullptr) state.coroutines.Return(script.co, !script.exposed);
   state.FreeScript(script);
 }
 
@@ -43,16 +43,12 @@ void LogScriptFailure(const Job& job, const char* what, lua_State* co) {
 void Deliver(Job& job, lua_State* from, int first, bool keep) {
   Script* caller = job.script;
   if (caller == nullptr) return;  // it was cancelled; nobody wants the results
-  State& state = job.state;
-  job.script = nullptr;
   const int count = lua_gettop(from) - (first - 1);
   const bool room = lua_checkstack(job.L, count + 2) &&
                     (!keep || CopyValues(from, first, job.L));
-  if (room && !keep) lua_xmove(from, job.L, count);
-  if (!room) {
-    lua_pushboolean(job.L, 0);
-    state.PushText(job.L, kTooManyResults);
-  }
+  if (!room) return DeliverFailure(job, kTooManyResults);
+  if (!keep) lua_xmove(from, job.L, count);
+  job.script = nullptr;
   AnswerScript(job, *caller);
 }
 
@@ -180,6 +176,8 @@ int ClosureDone(lua_State* L, int status, lua_KContext) {
     TraceCompletion(job);
     return CompletionMain(L);
   }
+  // QueueAtHome() may need it, and then no finaliser may run.
+  job.state.PrepareCoroutine();
   lua_pushcfunction(L, &CompletionMain);
   lua_insert(L, 1);
   return lua_gettop(L);
@@ -232,7 +230,9 @@ void CompleteAtHome(Work* work) {
 void QueueAtHome(Job& job) {
   State& state = job.state;
   Script& script = *job.runner;
-  if (script.exposed) {
+  // In an interpreter there may be functions from before msys was there, by which a
+  // script gets its coroutine without our knowing.
+  if (script.exposed || state.run_one_task != nullptr) {
     const Coroutine fresh = state.TakeCoroutine();
     if (fresh.L == nullptr) return NoCompletion(job, "not enough memory");
     const int count = lua_gettop(script.co.L);
@@ -269,9 +269,33 @@ void AfterClosure(Slice& slice, Job& job) {
   else BeginCompletion(slice, job);
 }
 
+// There is no coroutine for the closure or, when that has ended, for what follows it.
+void EndWithoutMemory(Job& job) {
+  const bool ended = job.stage == JobStage::kOver;
+  if (ended) {
+    TraceOver(job, MSYS_TRACE_COMPLETED, true);
+    LogFailure(job, "the completion function for", "not enough memory");
+  } else {
+    if (LaneStats* stats = job.stats()) {
+      stats->started.Add(UINT64_MAX);  // one fewer
+      stats->failed.Add(1);
+    }
+    if (job.script == nullptr) LogFailure(job, "closure", "not enough memory");
+    if (job.box != nullptr) KeepFailure(job, "not enough memory", false);
+    DeliverFailure(job, "not enough memory");
+    TraceOver(job, MSYS_TRACE_END, true);
+  }
+  if (job.runner != nullptr) {
+    if (job.runner->held != nullptr) ReleaseHeld(*job.runner);
+    EndScript(*job.runner);
+  }
+  EndJob(job);
+}
+
 // What follows a slice of the job's script.
 void Proceed(Slice& slice, Job& job, Outcome outcome) {
   if (outcome == Outcome::kSuspended) return;
+  if (job.runner->co.L == nullptr) return EndWithoutMemory(job);
   switch (job.stage) {
     case JobStage::kRunning: return AfterClosure(slice, job);
     case JobStage::kEnded: return QueueAtHome(job);
@@ -282,7 +306,8 @@ void Proceed(Slice& slice, Job& job, Outcome outcome) {
 void BeginCompletion(Slice& slice, Job& job) {
   Script& script = *job.runner;
   lua_State* co = script.co.L;
-  // The debug library finds what no script has been given.
+  // The debug library finds what no script has been given, and so do functions of Lua's
+  // own that somebody has kept.
   if (lua_status(co) != LUA_OK || lua_tocfunction(co, 1) != &CompletionMain) {
     script.exposed = true;
     return NoCompletion(job, "its coroutine was resumed or closed by others");
@@ -338,9 +363,10 @@ void EndJob(Job& job) {
 void DeliverFailure(Job& job, const char* why) {
   if (job.script == nullptr) return;
   Script* caller = job.script;
+  if (!job.state.TextFor(*caller, &job, why)) return;
   job.script = nullptr;
   lua_pushboolean(job.L, 0);
-  job.state.PushText(job.L, why);
+  lua_xmove(job.state.aux, job.L, 1);
   AnswerScript(job, *caller);
 }
 
@@ -382,16 +408,8 @@ void StartJob(Work* work) {
   if (script != nullptr) co = state.TakeCoroutine();
   if (co.L == nullptr) {
     if (script != nullptr) state.FreeScript(*script);
-    if (LaneStats* stats = job.stats()) {
-      stats->started.Add(UINT64_MAX);
-      stats->failed.Add(1);
-    }
-    if (job.script == nullptr) LogFailure(job, "closure", "not enough memory");
-    if (job.box != nullptr) KeepFailure(job, "not enough memory", false);
-    DeliverFailure(job, "not enough memory");
     job.started_ns = 0;  // the closure never did
-    TraceOver(job, MSYS_TRACE_END, true);
-    return EndJob(job);
+    return EndWithoutMemory(job);
   }
   state.JobStarted(job);
   script->kind = Script::Kind::kClosure;

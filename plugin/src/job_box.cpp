@@ -9,13 +9,15 @@ namespace {
 
 void WakeWaiters(Job& job) {
   while (BoxWait* wait = job.waiters) {
-    job.waiters = wait->next;
+    Script& script = *wait->script;
     // A coroutine that strangers have closed has no box any more; nor is it told.
     if (lua_gettop(wait->L) >= 2 && PushResults(wait->L, *job.box, 2) < 0) {
+      if (!job.state.TextFor(script, wait, kTooManyResults)) continue;  // it is gone
       lua_pushboolean(wait->L, 0);
-      wait->script->state.PushText(wait->L, kTooManyResults);
+      lua_xmove(job.state.aux, wait->L, 1);
     }
-    AnswerScript(job, *wait->script);
+    job.waiters = wait->next;
+    AnswerScript(job, script);
     delete wait;
   }
 }
@@ -36,10 +38,13 @@ void BoxWait::Abandon() {
 void BoxWait::Cancel(const char* why) {
   // The job itself ends soon, one way or the other; but perhaps only after its
   // closure has, and the waiting script should not be held up by that.
+  Script& waiting = *script;
+  State& state = waiting.state;
+  if (!state.TextFor(waiting, this, why)) return;
   Unlink(*this);
   lua_pushboolean(L, 0);
-  script->state.PushText(L, why);
-  WakeScript(*script);
+  lua_xmove(state.aux, L, 1);
+  WakeScript(waiting);
   delete this;
 }
 

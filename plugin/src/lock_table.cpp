@@ -28,8 +28,10 @@ LockWait::LockWait(LockTable& t, Script& s, const Site& where)
 void LockWait::Abandon() { table.Withdraw(*this); }
 
 void LockWait::Cancel(const char* why) {
+  State& state = script->state;
+  if (!state.TextFor(*script, this, why)) return;
   table.Withdraw(*this);
-  script->state.PushText(L, why);
+  lua_xmove(state.aux, L, 1);
   WakeScript(*script);
 }
 

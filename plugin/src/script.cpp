@@ -41,8 +41,10 @@ int NeverGoesOn(lua_State*, int, lua_KContext) { return 0; }
 // be among the results: the wait is over without one.
 int RefuseResumer(lua_State* L) {
   State* state = State::Of(L);
+  if (state != nullptr) state->strangers = true;
   Script* script = state == nullptr ? nullptr : state->WaitsIn(L);
   if (script != nullptr) {
+    script->exposed = true;
     script->wait->Abandon();  // and may be gone
     GoOnLater(*script);
   }
@@ -133,14 +135,17 @@ void CloseCoroutine(Script& script, lua_State* co) {
   lua_settop(co, 0);
 }
 
-// Its own may be in other hands, and even run there.
-void TakeNewCoroutine(Script& script) {
+// The script has ended, and not by its first function: it gets false, and the text or,
+// if that is null, the error value at the top of aux, which is popped.
+void EndOutside(Script& script, const char* text) {
   State& state = script.state;
-  const Coroutine fresh = state.TakeCoroutine();
-  script.exposed = fresh.L == nullptr;
-  if (script.exposed) return lua_settop(script.co.L, 0);  // memory is missing
-  state.anchors.Drop(script.co.slot);
-  script.co = fresh;
+  state.anchors.Drop(script.traceback);
+  RenewCoroutine(script);
+  lua_State* co = script.co.L;
+  if (co != nullptr) lua_pushboolean(co, 0);
+  if (text == nullptr && co == nullptr) lua_pop(state.aux, 1);
+  else if (text == nullptr) lua_xmove(state.aux, co, 1);
+  else if (co != nullptr) state.PushText(co, text);
 }
 
 Outcome RunScript(Slice& slice, Script& script, int values) {
@@ -160,21 +165,17 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
   if (status == LUA_YIELD) {
     // Yielded to us, by itself (a C function; coroutine.yield has refused).
     CloseScript(slice, script);
-    TakeNewCoroutine(script);
-    lua_pushboolean(script.co.L, 0);
-    state.PushText(script.co.L, "attempt to yield from outside a coroutine");
+    EndOutside(script, "attempt to yield from outside a coroutine");
   } else if (status != LUA_OK) {
     // Outside of the closure's own pcall: prepare() has raised, or memory was
     // missing before the first line; or others have resumed it.  The error value is on
     // top.
     lua_xmove(script.co.L, state.aux, 1);
     CloseScript(slice, script);
-    TakeNewCoroutine(script);
-    lua_pushboolean(script.co.L, 0);
-    lua_xmove(state.aux, script.co.L, 1);
+    EndOutside(script, nullptr);
   }
   // Its hook ends with it: finish() and the completion function are not its own.
-  lua_sethook(script.co.L, nullptr, 0, 0);
+  if (script.co.L != nullptr) lua_sethook(script.co.L, nullptr, 0, 0);
   slice.script = nullptr;
   return Outcome::kEnded;
 }
@@ -219,6 +220,11 @@ Outcome ResumeScript(Slice& slice, Script& script) {
   script.state.Trace(MSYS_TRACE_RESUME, &slice, &script, script.job,
                      {.cause = script.cause});
   script.cause = 0;
+  if (WaitsForOther(script.co.L, script)) {
+    EndOutside(script, "cannot resume non-suspended coroutine");
+    slice.now = NowNs();
+    return Outcome::kEnded;
+  }
   LetGoOn(script.co.L);
   return RunScript(slice, script, 0);
 }
@@ -228,7 +234,8 @@ void CloseScript(Slice& slice, Script& script) {
   // resumed at index 2.
   lua_State* chain[256];  // Lua itself allows fewer than 200 C levels
   int depth = 0;
-  for (lua_State* co = script.co.L; co != nullptr && depth < 256;) {
+  for (lua_State* co = script.co.L;
+       co != nullptr && depth < 256 && !WaitsForOther(co, script);) {
     chain[depth++] = co;
     co = IsSuspended(co) ? lua_tothread(co, 2) : nullptr;
   }
@@ -346,6 +353,33 @@ void LetGoOn(lua_State* co) {
   lua_replace(co, 1);
 }
 
+bool WaitsForOther(lua_State* co, const Script& script) {
+  if (!script.state.strangers) return false;
+  lua_State* innermost = co;
+  while (IsSuspended(innermost) && lua_isthread(innermost, 2)) {
+    innermost = lua_tothread(innermost, 2);
+  }
+  const Script* other = script.state.WaitsIn(innermost);
+  if (other == nullptr || other == &script) return false;
+  // The other one may have no more than the inner ones of script's coroutines.
+  for (lua_State* its = other->co.L; its != co; its = lua_tothread(its, 2)) {
+    if (!IsSuspended(its) || !lua_isthread(its, 2)) return false;
+  }
+  return true;
+}
+
+void RenewCoroutine(Script& script) {
+  State& state = script.state;
+  const Coroutine fresh = state.TakeCoroutine();
+  if (fresh.L == nullptr && Coroutines::Idle(script.co.L)) {
+    script.exposed = true;
+    return lua_settop(script.co.L, 0);
+  }
+  state.anchors.Drop(script.co.slot);
+  script.co = fresh;
+  script.exposed = false;
+}
+
 int YieldMarked(lua_State* L, lua_KFunction k) {
   return lua_yieldk(L, 0, reinterpret_cast<lua_KContext>(k), &GoOn);
 }
@@ -393,7 +427,9 @@ void WakeScript(Script& script) {
   lua_State* L = script.wait->L;
   // Closed by who is none of ours.  A coroutine that is over and has values on its
   // stack is one that has not begun.
-  if (!IsSuspended(L) && script.kind != Script::Kind::kMain) lua_settop(L, 0);
+  if (!IsSuspended(L) && script.kind != Script::Kind::kMain && Coroutines::Idle(L)) {
+    lua_settop(L, 0);
+  }
   GoOnLater(script);
 }
 

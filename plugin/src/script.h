@@ -132,10 +132,15 @@ enum class Outcome { kSuspended, kEnded };
 // Begins a script: its stack holds a C function and so many arguments, and nothing
 // else.  The function calls the script's own by lua_pcallk.  When it has ended, the stack
 // holds what it has returned; or, when it has been ended in another way, false and an
-// error value.  It has no hook.  The coroutine may be another one than before.
+// error value.  It has no hook.  The coroutine may be another one than before; null:
+// it is in other hands, and there was no memory for another one.
 Outcome BeginScript(Slice& slice, Script& script, int arguments);
 // Goes on after a wait; what the wait gives is on the stack of wait->L.
 Outcome ResumeScript(Slice& slice, Script& script);
+
+// Gives a script that has ended, or is to end without another slice, an empty coroutine:
+// its own may be in other hands, and even run there.  Null then, if memory is out.
+void RenewCoroutine(Script& script);
 
 // The script that runs now, if L is its own coroutine.  Null: there is none; L is
 // another coroutine; or it is of a script that is over or suspended, and was resumed by
@@ -178,6 +183,9 @@ bool IsSuspended(lua_State* co);
 // Before co is resumed to go on after a wait; its stack has room for a value.
 // Nothing if it is not suspended by us any more.  [-0, +0, -]
 void LetGoOn(lua_State* co);
+// Strangers have resumed co, which was suspended for a wait of `script`, and now it is,
+// or what it has resumed, for one of another script.
+bool WaitsForOther(lua_State* co, const Script& script);
 
 // Suspends the running script until `wait` is over; then k runs with what the
 // wait has pushed above the function's own values.  The last thing a C function

@@ -14,9 +14,10 @@ namespace {
 
 // T9: a worker goes on with the same state's jobs without giving up the turn, so
 // that two hand-overs, and the state's way from core to core, are shared by many; but
-// others wait meanwhile.  The number is for work that is over without a clock read.
+// others wait meanwhile.
 constexpr std::uint64_t kBatchNs = 100'000;
-constexpr int kBatchJobs = 1024;
+// Not all work reads the clock.
+constexpr int kWorksPerRead = 64;
 // A loop has more to do than one state's scripts.
 constexpr int kLoopBatch = 256;
 constexpr std::uint64_t kLoopBatchNs = 1'000'000;
@@ -119,7 +120,7 @@ void State::RunLane(Lane& lane, Worker* self) {
   }
   const std::uint64_t most = on_loop ? kLoopBatchNs : kBatchNs;
   current = &slice;
-  for (int left = on_loop ? kLoopBatch : kBatchJobs; left > 0; --left) {
+  for (int count = 1; !on_loop || count <= kLoopBatch; ++count) {
     // A blocking region has given the lane to other threads.
     if (slice.lane == nullptr) break;
     Work* next = nullptr;
@@ -132,6 +133,7 @@ void State::RunLane(Lane& lane, Worker* self) {
     work->run(work);
     if (slice.keep_turn) break;
     if (!on_loop && turn.urgent()) break;
+    if (count % kWorksPerRead == 0) slice.now = NowNs();
     if (begin == 0) begin = slice.now;
     if (slice.now - begin > most) break;
   }
@@ -275,6 +277,13 @@ void State::PushText(lua_State* to, const char* text) {
   anchors.Push(to, no_memory_text_);
 }
 
+bool State::TextFor(const Script& script, const Wait* wait, const char* text) {
+  PushText(aux, text);
+  if (script.wait == wait) return true;
+  lua_pop(aux, 1);
+  return false;
+}
+
 void State::PushErrorText(lua_State* L, int index) {
   lua_pushvalue(L, index);
   if (lua_type(L, -1) == LUA_TSTRING) return;
@@ -297,6 +306,12 @@ Coroutine State::TakeCoroutine() {
   const Coroutine taken = coroutines.Take(aux);
   --protected_depth_;
   return taken;
+}
+
+void State::PrepareCoroutine() {
+  if (coroutines.spares() > 0) return;
+  const Coroutine spare = TakeCoroutine();
+  if (spare.L != nullptr) coroutines.Return(spare, true);
 }
 
 Script* State::NewScript() {

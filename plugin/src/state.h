@@ -98,8 +98,14 @@ class State final : public LaneRunner {
   bool Protected(lua_CFunction f, void* data, std::string* message = nullptr);
   // A coroutine for a script; L is null when memory is out.
   Coroutine TakeCoroutine();
+  // The next TakeCoroutine() runs no finaliser, unless memory is out.
+  void PrepareCoroutine();
   // Pushes a string, or "not enough memory".
   void PushText(lua_State* to, const char* text);
+  // Makes a text, on aux, for a script that waits for `wait`.  False: nothing is there,
+  // and the wait is over; making it may have run a finaliser, and that may have had the
+  // script's coroutine go on.
+  [[nodiscard]] bool TextFor(const Script& script, const Wait* wait, const char* text);
   // Pushes the text of the error value at `index`, which has three free slots
   // above it: what tostring gives, or else that it gives nothing.
   void PushErrorText(lua_State* L, int index);
@@ -177,6 +183,8 @@ class State final : public LaneRunner {
   std::size_t free_job_count = 0;
   static constexpr std::size_t kFreeJobs = 4096;
   Outbox stray;                 // submitted by finalisers outside of scripts
+  // Code that is none of ours has resumed a coroutine that waited.
+  bool strangers = false;
   Script* NewScript();  // null: memory is out
   void FreeScript(Script& script);
 

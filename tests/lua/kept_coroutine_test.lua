@@ -147,3 +147,178 @@ test.case("f ends inside of the job that has the memory of its own", function()
     test.equal(1, calls)  -- with the failure of its own job
   end
 end)
+
+-- What C code has resumed goes on in others' hands, by our own functions too; what its
+-- script had been waiting for comes meanwhile.  `rest` is what it does there.
+local gates = 0
+local function new_gate()
+  gates = gates + 1
+  return "gate " .. gates
+end
+
+local function take_over(rest, mode)
+  local co, held
+  local gate = new_gate()
+  local _, job = msys.runInPool("IO", function()
+    co = coroutine.running()
+    held = select(2, pcall(msys.runInPool, "SwapIn", function() test.block(gate) end))
+    coroutine.yield()
+    return rest()
+  end, mode)
+  wait_for(function() return co and coroutine.status(co) == "normal" end)
+  return co, job, function()
+    test.release(gate)
+    test.matches("resumed by C code", held)
+  end
+end
+
+local function collect() for _ = 1, 10 do collectgarbage() end end
+
+test.case("it sleeps in others' hands", function()
+  local co, _, finish = take_over(function()
+    msys.sleep(0.02)
+    collect()
+    return "slept"
+  end, true)
+  test.equal(1, (test.resume(co)))
+  test.returns({ true, true }, coroutine.resume(co))  -- its results nobody wants
+  finish()
+end)
+
+test.case("it waits there for the end of its own job", function()
+  local lost = "cannot resume non-suspended coroutine"
+  for count = 0, 6 do
+    local got
+    local co, job, finish
+    co, job, finish = take_over(function()
+      test.returns({ false, lost }, job:wait())
+      return table.unpack({ 1, 2, 3, 4, 5, 6 }, 1, count)
+    end, function(...) got = table.pack(...) end)
+    local results = table.pack(msys.runInPool("CPU", function()
+      return (test.resume(co)), coroutine.resume(co)
+    end))
+    finish()
+    test.returns({ true, 1, true, true, table.unpack({ 1, 2, 3, 4, 5, 6 }, 1, count) },
+      table.unpack(results, 1, results.n))
+    wait_for(function() return got end)
+    test.returns({ false, lost }, table.unpack(got, 1, got.n))
+  end
+end)
+
+test.case("an inner one waits there for a mutex", function()
+  local inner, outer
+  local gate = new_gate()
+  local mutex = thread.mutex()
+  mutex:lock()
+  msys.runInPool("IO", function()
+    inner = coroutine.create(function()
+      pcall(msys.runInPool, "SwapIn", function() test.block(gate) end)
+      coroutine.yield()
+      mutex:lock()
+      collect()
+      mutex:unlock()
+      return "locked"
+    end)
+    outer = table.pack(coroutine.resume(inner))
+  end, true)
+  wait_for(function() return inner and coroutine.status(inner) == "normal" end)
+  local stranger = test.start(function()
+    return msys.runInPool("CPU", function()
+      return (test.resume(inner)), coroutine.resume(inner)
+    end)
+  end)
+  wait_for(function() return outer end)
+  test.returns({ false, "cannot resume non-suspended coroutine" }, table.unpack(outer))
+  collect()
+  mutex:unlock()
+  test.returns({ test.status.ok, true, 1, true, "locked" }, test.wait(stranger))
+  test.release(gate)
+end)
+
+test.case("its callout is cancelled", function()
+  local co
+  local gate = new_gate()
+  local callout = test.start(function()
+    co = coroutine.running()
+    pcall(msys.runInPool, "SwapIn", function() test.block(gate) end)
+    coroutine.yield()
+    msys.sleep(0.02)
+    collect()
+    return "slept"
+  end)
+  wait_for(function() return co and coroutine.status(co) == "normal" end)
+  test.cancel(callout)
+  test.equal(1, (test.resume(co)))
+  test.returns({ true, true, "slept" }, coroutine.resume(co))
+  test.equal(test.status.cancelled, (test.wait(callout)))
+  test.release(gate)
+end)
+
+-- A finaliser runs while a failure is made into a text for a script that waits, and has
+-- C code resume it.
+for name, wait in pairs {
+  ["a call"] = function(f) return msys.runInPool("one", f) end,
+  ["job:wait"] = function(f)
+    local _, job = msys.runInPool("one", f, function() end)
+    return job:wait()
+  end,
+} do
+  test.case("a finaliser takes the script that is being answered: " .. name, function()
+    local co, ended, stop
+    local many = {}
+    for i = 1, 600000 do many[i] = false end
+    local function look()
+      setmetatable({}, { __gc = function()
+        if stop then return end
+        if ended then
+          stop = true
+          test.resume(co)
+        else
+          look()
+        end
+      end })
+    end
+    local caller = test.start(function()
+      co = coroutine.running()
+      local function full()
+        return wait(function()
+          look()
+          ended = true
+          return table.unpack(many)
+        end)
+      end
+      return (function(...) return full(), ... end)(table.unpack(many))
+    end)
+    test.wait(caller)
+    stop = true
+    test.drain("one")
+  end)
+end
+
+-- The same while its coroutine is given up for what is to run at home.
+test.case("a finaliser does not get the coroutine of a closure that has ended", function()
+  for _ = 1, 30 do
+    local co, ended, stop, status, called
+    local function look()
+      setmetatable({}, { __gc = function()
+        if stop then return end
+        if ended and coroutine.status(co) ~= "normal" then
+          status = coroutine.status(co)
+          coroutine.close(co)
+          stop = true
+        else
+          look()
+        end
+      end })
+    end
+    look()
+    msys.runInPool("one", function()
+      co = coroutine.running()
+      ended = true
+      return 1
+    end, function() called = true end, SCHED)
+    wait_for(function() return called end)
+    stop = true
+    assert(status == nil or status == "dead" or status == "running", status)
+  end
+end)

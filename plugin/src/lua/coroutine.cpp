@@ -77,11 +77,13 @@ int Resume(lua_State* L, State* state, lua_State* co, int arguments) {
   return results;
 }
 
+int RefuseNonSuspended(lua_State* L) {
+  lua_pushliteral(L, "cannot resume non-suspended coroutine");
+  return -1;
+}
+
 int Begin(lua_State* L, State* state, lua_State* co, int arguments) {
-  if (IsSuspended(co)) {
-    lua_pushliteral(L, "cannot resume non-suspended coroutine");
-    return -1;
-  }
+  if (IsSuspended(co)) return RefuseNonSuspended(L);
   if (!lua_checkstack(co, arguments)) {
     lua_pushliteral(L, "too many arguments to resume");
     return -1;
@@ -111,11 +113,21 @@ int FinishResume(lua_State* L, int results) {
   return results + 1;
 }
 
+// co goes on after its wait, and with it L, which has resumed it.
+int GoOnWith(lua_State* L, State* state, lua_State* co) {
+  const Slice* slice = state == nullptr ? nullptr : state->current;
+  if (slice != nullptr && slice->script != nullptr &&
+      WaitsForOther(co, *slice->script)) {
+    return RefuseNonSuspended(L);
+  }
+  LetGoOn(co);
+  return Resume(L, state, co, 0);
+}
+
 int ResumeAgain(lua_State* L, int, lua_KContext) {
   State* state = ToState(L);
   lua_State* co = lua_tothread(L, kInner);
-  LetGoOn(co);
-  const int results = Resume(L, state, co, 0);
+  const int results = GoOnWith(L, state, co);
   if (results == kSuspended) return SuspendWith(L, co, &ResumeAgain);
   return FinishResume(L, results);
 }
@@ -148,8 +160,7 @@ int FinishWrap(lua_State* L, State* state, lua_State* co, int results) {
 int WrapAgain(lua_State* L, int, lua_KContext) {
   State* state = ToState(L);
   lua_State* co = lua_tothread(L, kInner);
-  LetGoOn(co);
-  const int results = Resume(L, state, co, 0);
+  const int results = GoOnWith(L, state, co);
   if (results == kSuspended) return SuspendWith(L, co, &WrapAgain);
   return FinishWrap(L, state, co, results);
 }

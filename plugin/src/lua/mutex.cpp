@@ -45,8 +45,10 @@ struct LuaMutex final : Held {
 struct MutexWait final : Wait {
   void Abandon() override { Unlink(); }
   void Cancel(const char* why) override {
+    State& state = script->state;
+    if (!state.TextFor(*script, this, why)) return;
     Unlink();
-    script->state.PushText(L, why);
+    lua_xmove(state.aux, L, 1);
     WakeScript(*script);
   }
   Script* Needs() const override;

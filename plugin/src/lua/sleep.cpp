@@ -29,8 +29,10 @@ struct SleepWait final : Wait, Timer::Entry {
 
   void Abandon() override { Withdraw(); }
   void Cancel(const char* why) override {
+    State& state = script->state;
+    if (!state.TextFor(*script, this, why)) return;
     Withdraw();
-    script->state.PushText(L, why);
+    lua_xmove(state.aux, L, 1);
     WakeScript(*script);
   }
   bool EndsFromOutside() const override { return true; }
