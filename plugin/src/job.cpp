@@ -142,6 +142,12 @@ void TraceCompletion(const Job& job) {
   job.state.Trace(MSYS_TRACE_COMPLETION, job.state.current, nullptr, &job);
 }
 
+// In an interpreter there may be functions from before msys was there, by which a script
+// gets its coroutine without our knowing.
+bool MayBeKept(const Script& script) {
+  return script.exposed || script.state.run_one_task != nullptr;
+}
+
 int ClosureDone(lua_State* L, int status, lua_KContext) {
   bool failed = status != LUA_OK && status != LUA_YIELD;
   if (failed) {
@@ -176,8 +182,8 @@ int ClosureDone(lua_State* L, int status, lua_KContext) {
     TraceCompletion(job);
     return CompletionMain(L);
   }
-  // QueueAtHome() may need it, and then no finaliser may run.
-  job.state.PrepareCoroutine();
+  // QueueAtHome() needs it, and then no finaliser may run.
+  if (MayBeKept(*job.runner)) job.state.PrepareCoroutine();
   lua_pushcfunction(L, &CompletionMain);
   lua_insert(L, 1);
   return lua_gettop(L);
@@ -230,9 +236,7 @@ void CompleteAtHome(Work* work) {
 void QueueAtHome(Job& job) {
   State& state = job.state;
   Script& script = *job.runner;
-  // In an interpreter there may be functions from before msys was there, by which a
-  // script gets its coroutine without our knowing.
-  if (script.exposed || state.run_one_task != nullptr) {
+  if (MayBeKept(script)) {
     const Coroutine fresh = state.TakeCoroutine();
     if (fresh.L == nullptr) return NoCompletion(job, "not enough memory");
     const int count = lua_gettop(script.co.L);
