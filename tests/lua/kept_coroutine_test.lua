@@ -130,6 +130,24 @@ for name, g in pairs { asynchronous = true, completion = function() end } do
   end
 end
 
+test.case("g, on a coroutine of its own, has what is left of f end", function()
+  local co, finish, yielded, resumed
+  local calls = 0
+  co, finish = lose(function()
+    yielded = true
+    coroutine.yield()
+    return 1
+  end, function()
+    calls = calls + 1
+    repeat msys.sleep(0.001) until yielded
+    resumed = table.pack(coroutine.resume(co))
+  end)
+  finish()
+  wait_for(function() return resumed end)
+  test.returns({ true, true, 1 }, table.unpack(resumed, 1, resumed.n))
+  test.equal(1, calls)
+end)
+
 test.case("f ends inside of the job that has the memory of its own", function()
   for mine = 1, 10 do
     local calls = 0
