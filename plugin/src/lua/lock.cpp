@@ -24,10 +24,23 @@ const char* PushQuoted(lua_State* L, std::string_view name) {
   return lua_pushstring(L, quoted);
 }
 
-int Own(lua_State* L, std::string_view name, const Site& site) {
-  return luaL_error(L, "%s: the lock %s is this script's already, since %s: it "
-                    "would wait for itself; unlock it first",
-                    kLock, PushQuoted(L, name), site.text);
+// What a call gives whose lock was tried, or an error; 0: others hold the lock.
+int Answer(lua_State* L, LockTable::Taken taken, std::string_view name,
+           const Site& site) {
+  switch (taken) {
+    case LockTable::Taken::kTaken:
+      lua_pushboolean(L, 1);
+      return 1;
+    case LockTable::Taken::kOwn:
+      return luaL_error(L, "%s: the lock %s is this script's already, since %s: it "
+                        "would wait for itself; unlock it first",
+                        kLock, PushQuoted(L, name), site.text);
+    case LockTable::Taken::kNoMemory:
+      return luaL_error(L, "%s: not enough memory", kLock);
+    case LockTable::Taken::kBusy:
+      break;
+  }
+  return 0;
 }
 
 int ReturnLocked(lua_State* L, int, lua_KContext) {
@@ -47,18 +60,8 @@ int l_lock(lua_State* L) {
   LockTable& locks = state.engine.locks();
   const Site here = Site::Caller(L);
   Site site = here;
-  switch (locks.Take(name, script, site, nullptr)) {
-    case LockTable::Taken::kTaken:
-      lua_pushboolean(L, 1);
-      return 1;
-    case LockTable::Taken::kOwn:
-      return Own(L, name, site);
-    case LockTable::Taken::kNoMemory:
-      return luaL_error(L, "%s: not enough memory", kLock);
-    case LockTable::Taken::kBusy:
-      break;
-  }
-
+  LockTable::Taken taken = locks.Take(name, script, site, nullptr);
+  if (const int results = Answer(L, taken, name, site)) return results;
   if (Needs(locks.HolderIn(state, name), script)) {
     return luaL_error(L, "%s: who locked %s, at %s, waits for this script: neither "
                       "would go on; unlock it before you wait",
@@ -73,17 +76,8 @@ int l_lock(lua_State* L) {
       LockWait(locks, script, here);
   // It may have become free; and allocating may have run a finaliser.
   site = here;
-  switch (locks.Take(name, script, site, wait)) {
-    case LockTable::Taken::kTaken:
-      lua_pushboolean(L, 1);
-      return 1;
-    case LockTable::Taken::kOwn:
-      return Own(L, name, site);
-    case LockTable::Taken::kNoMemory:
-      return luaL_error(L, "%s: not enough memory", kLock);
-    case LockTable::Taken::kBusy:
-      break;
-  }
+  taken = locks.Take(name, script, site, wait);
+  if (const int results = Answer(L, taken, name, site)) return results;
   MarkSuspended(L);                           // mark wait
   return Suspend(L, *state.current, *wait, &ReturnLocked);
 }
