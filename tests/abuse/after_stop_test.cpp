@@ -5,7 +5,7 @@
 #include <string>
 #include <thread>
 
-#include "../regression/gates.h"
+#include "gates.h"
 
 namespace msys::test {
 namespace {
@@ -127,11 +127,11 @@ TEST(AfterStopTest, ALoopThatIsDeadKeepsStopBusy) {
   TestPlugin plugin(Api(), host);
   Gates gates(Api());
   TestState state(plugin, 0, "stranded", std::ref(gates));
-  auto waiting = state.Start("return msys.runInPool('CPU', function() pass() end)");
-  gates.passed.AwaitArrivals();
+  auto waiting = state.Start("return msys.runInPool('CPU', function() block() end)");
+  gates["block"].AwaitArrivals();
   host.Later(0, [&] { dead.Pass(); });
   dead.AwaitArrivals();
-  gates.passed.Open();  // the result goes to a loop that never fetches it
+  gates["block"].Open();  // the result goes to a loop that never fetches it
   while (plugin.Stats("CPU").done == 0) std::this_thread::yield();
   for (int i = 0; i < 3; ++i) {
     std::string text;

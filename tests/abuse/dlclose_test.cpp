@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
-#include "../regression/gates.h"
+#include "gates.h"
 
 namespace msys::test {
 namespace {
@@ -26,8 +26,8 @@ TEST(DlcloseTest, WithJobsRunningQueuedAndWaiting) {
   Gates gates(*library.api);
   TestState state(plugin, 0, "test", std::ref(gates));
   auto running = state.Start("return msys.runInPool('one', function()"
-                             "  pass() return 'ran' end)");
-  gates.passed.AwaitArrivals();
+                             "  block() return 'ran' end)");
+  gates["block"].AwaitArrivals();
   auto queued = state.Start("return msys.runInPool('one', function()"
                             "  return 'ran, too' end)");
   auto asleep = state.Start("msys.sleep(3600)");
@@ -35,7 +35,7 @@ TEST(DlcloseTest, WithJobsRunningQueuedAndWaiting) {
   EXPECT_EQ(dlclose(library.handle), 0);
   EXPECT_EQ(dlopen(PLUGIN, RTLD_NOW | RTLD_NOLOAD), library.handle)
       << "it was unloaded";
-  gates.passed.Open();
+  gates["block"].Open();
   EXPECT_EQ(running->Wait().text(), "OK true ran");
   EXPECT_EQ(queued->Wait().text(), "OK true ran, too");
   EXPECT_EQ(asleep->Cancel(), MSYS_OK);
@@ -54,11 +54,11 @@ TEST(DlcloseTest, AfterAStopThatWasBusy) {
   Gates gates(*library.api);
   TestState state(plugin, 0, "test", std::ref(gates));
   auto running = state.Start("return msys.runInPool('CPU', function()"
-                             "  pass() return 'ran' end)");
-  gates.passed.AwaitArrivals();
+                             "  block() return 'ran' end)");
+  gates["block"].AwaitArrivals();
   EXPECT_EQ(plugin.Stop(0), MSYS_E_BUSY);
   EXPECT_EQ(dlclose(library.handle), 0);
-  gates.passed.Open();
+  gates["block"].Open();
   EXPECT_EQ(running->Wait().text(), "OK true ran");
 }
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "../regression/gates.h"
+#include "gates.h"
 #include "child.h"
 
 namespace msys::test {
@@ -70,11 +70,11 @@ void UntilExit(const char* policy) {
   });
   TestState other(plugin, 1, "other", std::ref(elsewhere));
   // What runs, waits and is queued meanwhile, here and in another state.
-  auto here = state.Start("for i = 1, 10 do msys.runInPool('here', pass, true) end "
+  auto here = state.Start("for i = 1, 10 do msys.runInPool('here', block, true) end "
                           "msys.runInPool('IO', function() msys.sleep(3600) end, true)");
-  auto there = other.Start("for i = 1, 10 do msys.runInPool('there', pass, true) end");
-  gates.passed.AwaitArrivals(2);
-  elsewhere.passed.AwaitArrivals(2);
+  auto there = other.Start("for i = 1, 10 do msys.runInPool('there', block, true) end");
+  gates["block"].AwaitArrivals(2);
+  elsewhere["block"].AwaitArrivals(2);
   auto sleeps = other.Start("msys.sleep(3600)");
   auto ends = state.Start(policy);
   ends->Wait();

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "../regression/gates.h"
+#include "gates.h"
 
 namespace msys::test {
 namespace {
@@ -28,9 +28,9 @@ void ExpectAtOnce(TestPlugin& plugin, TestState& state, Gates& gates, int count,
                   int at_once) {
   const std::string many = std::to_string(count);
   ASSERT_EQ(state.Run("for i = 1, " + many + " do"
-                      "  msys.runInPool('wide', pass, true) end").text(), "OK");
-  gates.passed.AwaitArrivals(at_once);
-  gates.passed.Open();
+                      "  msys.runInPool('wide', block, true) end").text(), "OK");
+  gates["block"].AwaitArrivals(at_once);
+  gates["block"].Open();
   while (plugin.Stats("wide").done < static_cast<std::uint64_t>(count)) {
     std::this_thread::yield();
   }

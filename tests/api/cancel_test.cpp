@@ -18,7 +18,7 @@ class CancelTest : public testing::Test {
 
   std::unique_ptr<TestState> NewState(const std::string& name) {
     return std::make_unique<TestState>(plugin_, 0, name,
-                                       [this](lua_State* L) { gates_.Bind(L); });
+                                       std::ref(gates_));
   }
   void SetUp() override { gates_["started"].Open(); }
 };

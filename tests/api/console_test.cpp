@@ -17,7 +17,7 @@ class ConsoleTest : public testing::Test {
   Gates gates_{api_};
   FakeHost host_{2};
   TestPlugin plugin_{api_, host_, {{"one", 1}}};
-  TestState state_{plugin_, 0, "policies", [this](lua_State* L) { gates_.Bind(L); }};
+  TestState state_{plugin_, 0, "policies", std::ref(gates_)};
 
   msys_status Ask(const std::string& command, std::string& answer) {
     answer.clear();
@@ -58,7 +58,7 @@ TEST_F(ConsoleTest, WhatRunsAndWhatWaits) {
       "msys.runInPool('one', function()\n block('first') end)");
   gates_["first"].AwaitArrivals();
   // In another state, so that they are queued for the pool and not for the turn.
-  TestState other(plugin_, 1, "others", [this](lua_State* L) { gates_.Bind(L); });
+  TestState other(plugin_, 1, "others", std::ref(gates_));
   auto second = other.Start(
       "msys.runInPool('one', function() end, true)\n"
       "msys.runInPool('one',\n function() end)");
@@ -78,6 +78,7 @@ TEST_F(ConsoleTest, WhatRunsAndWhatWaits) {
   ExpectMatch(Ask("threads stats"), "one thread pool: concurrency 1\n");
   loop->Cancel();
   gates_["first"].Open();
+  gates_["block"].Open();
   second->Wait();
   EXPECT_EQ(Ask("threads one queue"), "nothing is queued\n");
   state_.Detach();  // ends the sleep
@@ -87,7 +88,7 @@ TEST_F(ConsoleTest, WhatRunsAndWhatWaits) {
 TEST_F(ConsoleTest, AListOfMoreThanAThousandSaysHowManyMore) {
   auto first = state_.Start("msys.runInPool('one', function() block('first') end)");
   gates_["first"].AwaitArrivals();
-  TestState other(plugin_, 1, "others", [this](lua_State* L) { gates_.Bind(L); });
+  TestState other(plugin_, 1, "others", std::ref(gates_));
   const auto lines = [](const std::string& text) {
     return std::count(text.begin(), text.end(), '\n');
   };

@@ -19,7 +19,7 @@ class ReconfigureTest : public testing::Test {
 
   std::unique_ptr<TestState> NewState(const std::string& name, std::uint32_t loop = 0) {
     return std::make_unique<TestState>(plugin_, loop, name,
-                                       [this](lua_State* L) { gates_.Bind(L); });
+                                       std::ref(gates_));
   }
   // `count` closures that stop at the gate, each in a blocking region.
   std::vector<std::unique_ptr<Running>> Block(TestState& state, int count,

@@ -76,7 +76,7 @@ TEST(TbbLimitTest, APoolThatShrinksTakesNoThreadsFromOthers) {
   FakeHost host;
   TestPlugin plugin(api, host, {{"wide", 100}});
   Gates gates(api);
-  TestState state(plugin, 0, "s", [&](lua_State* L) { gates.Bind(L); });
+  TestState state(plugin, 0, "s", std::ref(gates));
   const std::size_t before = allowed();
   std::vector<std::unique_ptr<Running>> running;
   for (int i = 0; i < 100; ++i) {

@@ -102,7 +102,7 @@ class TraceTest : public testing::Test {
   }
   std::unique_ptr<TestState> NewState(const std::string& name) {
     return std::make_unique<TestState>(*plugin_, 0, name,
-                                       [this](lua_State* L) { gates_.Bind(L); });
+                                       std::ref(gates_));
   }
   // All lines, once there is one that ends with `last`.
   std::string Run(const std::string& source,

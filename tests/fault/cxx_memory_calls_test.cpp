@@ -6,7 +6,7 @@
 #include <list>
 #include <string>
 
-#include "../regression/gates.h"
+#include "gates.h"
 #include "../regression/own_callout.h"
 #include "failing_new.h"
 #include "memory_host.h"
@@ -149,23 +149,23 @@ TEST_F(CxxMemoryCallsTest, CancelAndDetachNeedNone) {
   host.host.On(0, [&] { gates(host.state.L); });
   std::list<OwnCallout> all;  // which need no memory to be finished
   for (const char* policy :
-       {"msys.runInPool('CPU', pass)", "pcall(msys.sleep, 3600)",
-        "msys.lock 'x' msys.runInPool('IO', pass)", "pcall(msys.lock, 'x')",
-        "msys.runInPool('CPU', function() msys.runInPool('IO', pass) end)"}) {
+       {"msys.runInPool('CPU', block)", "pcall(msys.sleep, 3600)",
+        "msys.lock 'x' msys.runInPool('IO', block)", "pcall(msys.lock, 'x')",
+        "msys.runInPool('CPU', function() msys.runInPool('IO', block) end)"}) {
     OwnCallout& callout = all.emplace_back();
     callout.prepare = [policy](lua_State* L) {
       return luaL_loadstring(L, policy) == LUA_OK ? 0 : -1;
     };
     ASSERT_EQ(callout.Run(host.state), MSYS_OK);
   }
-  gates.passed.AwaitArrivals(3);
+  gates["block"].AwaitArrivals(3);
   const Exempt machinery;
   FailingNew::Arm(0, Mode::kFromThenOn);
   for (OwnCallout* callout : {&all.front(), &*std::next(all.begin())}) {
     EXPECT_EQ(OnLoop([&] { return callout->CancelHere(host.state); }), MSYS_OK);
   }
   host.state.Detach();
-  gates.passed.Open();
+  gates["block"].Open();
   for (OwnCallout& callout : all) callout.Wait();
   host.state.AwaitDetached();
   FailingNew::Disarm();

@@ -1,86 +1,24 @@
-// operator new fails the n-th request made inside the plugin, n rising until a
-// form of the call gets by.  The machinery of the test, which runs on the same
-// threads, is not affected: it marks itself.
+// operator new fails the n-th request, n rising until a call gets by: open, attach,
+// and what is made at first use, by the plugin or by oneTBB.
 #include <gtest/gtest.h>
 #include <oneapi/tbb/task_arena.h>
 #include <pthread.h>
 
-#include <atomic>
 #include <csignal>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <utility>
 
-#include "exempt.h"
-#include "fake_host.h"
-#include "test_plugin.h"
-
-namespace {
-
-using msys::test::exempt;
-
-std::atomic<long> requests_left{-1};  // negative: all succeed
-std::atomic<bool> has_failed{false};
-
-// Armed only while the plugin runs; the test's thread waits or is exempt.
-bool MayAllocate() {
-  if (exempt > 0 || requests_left < 0) return true;
-  if (requests_left-- != 0) return true;
-  has_failed = true;
-  requests_left = -1;
-  return false;
-}
-
-void* Allocate(std::size_t size) {
-  return MayAllocate() ? std::malloc(size == 0 ? 1 : size) : nullptr;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  if (void* p = Allocate(size)) return p;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return Allocate(size);
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+#include "failing_new.h"
+#include "memory_host.h"
 
 namespace msys::test {
 namespace {
 
-// The fake host's callbacks, exempt; tasks run as the plugin's.
-struct Shield {
-  msys_host inner;
-  static void Post(void* ctx, std::uint32_t loop, msys_task* task) {
-    const Exempt guard;
-    auto& self = *static_cast<Shield*>(ctx);
-    self.inner.post(self.inner.ctx, loop, task);
-  }
-  static int OnLoop(void* ctx, std::uint32_t loop) {
-    auto& self = *static_cast<Shield*>(ctx);
-    return self.inner.on_loop(self.inner.ctx, loop);
-  }
-  static void Log(void* ctx, std::int32_t level, const char* component,
-                  const char* text) {
-    const Exempt guard;
-    auto& self = *static_cast<Shield*>(ctx);
-    self.inner.log(self.inner.ctx, level, component, text);
-  }
-};
+using Mode = FailingNew::Mode;
 
 class CxxMemoryTest : public testing::Test {
  protected:
   CxxMemoryTest() {
-    shield_.inner = host_.Abi();
-    abi_ = shield_.inner;
-    abi_.ctx = &shield_;
-    abi_.post = &Shield::Post;
-    abi_.on_loop = &Shield::OnLoop;
-    abi_.log = &Shield::Log;
     EXPECT_EQ(api_.open(&abi_, nullptr, &plugin_, nullptr), MSYS_OK);
   }
 
@@ -88,10 +26,10 @@ class CxxMemoryTest : public testing::Test {
     return ExemptCall::Run(api_, host_, state_, source);
   }
 
-  // With the n-th request failing; afterwards has_failed says whether it came so far.
+  // With the n-th request failing; afterwards has_failed_ says whether it came so far.
   msys_status Attach(lua_State* L, long n) {
     msys_status status = MSYS_OK;
-    Arm(n);
+    FailingNew::Arm(n, Mode::kOnceAnywhere);
     const Exempt waiting;
     host_.On(0, [&] {
       const Exempt libraries;
@@ -99,7 +37,7 @@ class CxxMemoryTest : public testing::Test {
       const NotExempt guard;
       status = api_.attach(plugin_, L, 0, "memory", &state_, nullptr);
     });
-    Disarm();
+    has_failed_ = FailingNew::Disarm();
     EXPECT_TRUE(status == MSYS_OK || status == MSYS_E_NOMEM) << status;
     EXPECT_EQ(status == MSYS_OK, state_ != nullptr);
     return status;
@@ -114,19 +52,10 @@ class CxxMemoryTest : public testing::Test {
     gone.get_future().wait();
   }
 
-  void Arm(long n) {
-    has_failed = false;
-    requests_left = n;
-  }
-  bool Disarm() {
-    requests_left = -1;
-    return has_failed;
-  }
-
   FakeHost host_;
-  const msys_api& api_ = *msys_plugin_entry(MSYS_ABI_MAJOR);
-  Shield shield_{};
-  msys_host abi_{};
+  const msys_api& api_ = ExemptHostApi();
+  const msys_host abi_ = host_.Abi();
+  bool has_failed_ = false;
   msys_plugin* plugin_ = nullptr;
   msys_state* state_ = nullptr;
 };
@@ -141,9 +70,9 @@ TEST_F(CxxMemoryTest, EveryFailureIsAStatusOrAnErrorAndTheNextCallWorks) {
   long n = 0;
   for (; Attach(L, n) != MSYS_OK; ++n) {
     ASSERT_LT(n, 2000);
-    ASSERT_TRUE(has_failed);
+    ASSERT_TRUE(has_failed_);
   }
-  ASSERT_FALSE(has_failed) << "of a request that failed nothing came";
+  ASSERT_FALSE(has_failed_) << "of a request that failed nothing came";
   EXPECT_GT(n, 0);
 
   constexpr const char* kForms[] = {
@@ -156,10 +85,10 @@ TEST_F(CxxMemoryTest, EveryFailureIsAStatusOrAnErrorAndTheNextCallWorks) {
   for (const char* form : kForms) {
     for (n = 0;; ++n) {
       ASSERT_LT(n, 2000) << form;
-      Arm(n);
+      FailingNew::Arm(n, Mode::kOnceAnywhere);
       const Exempt waiting;
       const std::string result = Run(form);
-      const bool failed = Disarm();
+      const bool failed = FailingNew::Disarm();
       ASSERT_EQ(Run(form), "0 true 1") << form << ": after request " << n;
       if (!failed) {
         EXPECT_EQ(result, "0 true 1");
@@ -196,10 +125,10 @@ TEST_F(CxxMemoryTest, ASleepWithoutMemoryForTheTimerIsAnErrorAndTheNextOneWorks)
       luaL_openlibs(L);
       ASSERT_EQ(api_.attach(plugin, L, 0, "sleep", &state_, nullptr), MSYS_OK);
     });
-    Arm(n);
+    FailingNew::Arm(n, Mode::kOnceAnywhere);
     const Exempt waiting;
     const std::string result = Run(kSleep);
-    failed = Disarm();
+    failed = FailingNew::Disarm();
     refused = refused || result == "0 2";  // false and why
     sigset_t blocked;
     host_.On(0, [&] { pthread_sigmask(SIG_BLOCK, nullptr, &blocked); });
@@ -217,18 +146,17 @@ TEST_F(CxxMemoryTest, ASleepWithoutMemoryForTheTimerIsAnErrorAndTheNextOneWorks)
 }
 
 TEST_F(CxxMemoryTest, OpenFailsCleanly) {
-  const msys_host host = host_.Abi();
   long n = 0;
   for (;; ++n) {
     ASSERT_LT(n, 2000);
     msys_plugin* plugin = nullptr;
     msys_status status = MSYS_OK;
-    Arm(n);
+    FailingNew::Arm(n, Mode::kOnceAnywhere);
     {
       const NotExempt guard;
-      status = api_.open(&host, nullptr, &plugin, nullptr);
+      status = api_.open(&abi_, nullptr, &plugin, nullptr);
     }
-    const bool failed = Disarm();
+    const bool failed = FailingNew::Disarm();
     if (status == MSYS_OK) {
       EXPECT_EQ(api_.stop(plugin, 0, nullptr), MSYS_OK);
       EXPECT_EQ(api_.close(plugin), MSYS_OK);
@@ -251,7 +179,7 @@ TEST_F(CxxMemoryTest, WithoutMemoryForTbbThePluginHasItsOwnThreads) {
   for (long n = 0;; ++n) {
     ASSERT_LT(n, 2000);
     const msys_status status = Attach(L, n);
-    if (status == MSYS_OK && !has_failed) break;
+    if (status == MSYS_OK && !has_failed_) break;
     if (status == MSYS_OK) Detach();
   }
   // None where oneTBB has another way to ask for memory.

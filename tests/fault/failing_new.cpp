@@ -20,7 +20,7 @@ std::atomic<bool> failed{false};
 std::atomic<long> live{0};
 
 // Where oneTBB's code is.  A thread of its own that gets no memory as it begins ends
-// the process: what it asks for is not the plugin's.
+// the process: what it asks for is not the plugin's, unless a test says so.
 struct Range {
   std::uintptr_t begin = 0, end = 0;
 };
@@ -42,13 +42,17 @@ const Range tbb = [] {
   return range;
 }();
 
-bool MayAllocate(const void* caller) {
+bool Counts(const void* caller) {
+  if (exempt > 0 || left < 0) return false;
   const auto address = reinterpret_cast<std::uintptr_t>(caller);
-  if (exempt > 0 || left < 0 || (address >= tbb.begin && address < tbb.end)) {
-    return true;
-  }
+  return mode == FailingNew::Mode::kOnceAnywhere || address < tbb.begin ||
+         address >= tbb.end;
+}
+
+bool MayAllocate(const void* caller) {
+  if (!Counts(caller)) return true;
   if (left > 0 && left-- > 0) return true;
-  if (mode == FailingNew::Mode::kOnce) left = -1;
+  if (mode != FailingNew::Mode::kFromThenOn) left = -1;
   failed = true;
   return false;
 }

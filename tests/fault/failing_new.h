@@ -6,7 +6,8 @@ namespace msys::test {
 
 class FailingNew {
  public:
-  enum class Mode { kOnce, kFromThenOn };
+  // kOnceAnywhere: oneTBB's own requests are among the n.
+  enum class Mode { kOnce, kFromThenOn, kOnceAnywhere };
 
   static void Arm(long n, Mode mode);
   static bool Disarm();  // true: a request has failed

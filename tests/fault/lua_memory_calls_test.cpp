@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../regression/gates.h"
+#include "gates.h"
 #include "failing_allocator.h"
 #include "memory_host.h"
 
@@ -146,7 +146,7 @@ struct Waiting {
 };
 
 constexpr Waiting kWaits[] = {
-    {"for_a_running_job", "msys.runInPool('CPU', pass)"},
+    {"for_a_running_job", "msys.runInPool('CPU', block)"},
     {"for_a_queued_job", "msys.runInPool('SpoolIn', function() end)"},
     {"with_queued_jobs",
      "for i = 1, 3 do msys.runInPool('SpoolIn', function() end, true) end "
@@ -171,10 +171,10 @@ constexpr Waiting kWaits[] = {
 
 // Others have what it waits for, until the gates are opened.
 constexpr char kOccupied[] =
-    "msys.runInPool('SpoolIn', pass, true) "
-    "for i = 1, 2 do msys.runInPool('tiny', pass, true) end "
+    "msys.runInPool('SpoolIn', block, true) "
+    "for i = 1, 2 do msys.runInPool('tiny', block, true) end "
     "msys.lock 'held' held = held or thread.mutex() held:lock() "
-    "msys.runInPool('CPU', pass) msys.unlock 'held' held:unlock()";
+    "msys.runInPool('CPU', block) msys.unlock 'held' held:unlock()";
 
 std::string Guarded(const Waiting& wait) {
   return "local guard <close> = setmetatable({}, { __close = function() "
@@ -188,7 +188,7 @@ class Round {
   explicit Round(MemoryHost& host) : host_(host), gates_(host.plugin.api) {
     host_.host.On(0, [&] { gates_(host_.state.L); });
     occupied_ = host_.state.Start(kOccupied);
-    gates_.passed.AwaitArrivals(3);
+    gates_["block"].AwaitArrivals(3);
   }
   ~Round() {
     Open();
@@ -204,7 +204,7 @@ class Round {
   void Settle() {
     for (int i = 0; i < 3; ++i) host_.Run("msys.runInPool('IO', function() end)");
   }
-  void Open() { gates_.passed.Open(); }
+  void Open() { gates_["block"].Open(); }
   void Detached() {
     host_.state.AwaitDetached();
     detached_ = true;

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <string>
 
-#include "../regression/gates.h"
+#include "gates.h"
 #include "forms.h"
 #include "test_plugin.h"
 
@@ -74,12 +74,12 @@ class ThreadCreationTest : public testing::TestWithParam<Form> {
       }
       EXPECT_EQ("0" + state.Run("return form()").text().substr(2), form.expected);
       // All that a pool may have, at once.
-      ASSERT_EQ(state.Run("for i = 1, 5 do msys.runInPool('wide', pass, true) end"
+      ASSERT_EQ(state.Run("for i = 1, 5 do msys.runInPool('wide', block, true) end"
                           ).text(), "OK");
-      while (gates.passed.arrived() < 5) {  // somebody asks for threads again
+      while (gates["block"].arrived() < 5) {  // somebody asks for threads again
         state.Run("msys.runInPool('CPU', function() end)");
       }
-      gates.passed.Open();
+      gates["block"].Open();
       while (plugin.Stats("wide").done < 5) std::this_thread::yield();
       if (!failed) break;
     }

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "../regression/gates.h"
+#include "gates.h"
 #include "fake_host.h"
 #include "test_plugin.h"
 
@@ -66,11 +66,11 @@ int RunWithLimit(unsigned threads_more) {
     while (state.Run("return msys.runInPool('CPU', function()"
                      "  return (msys.threadpool.current()) end)").text() != "OK true CPU") {
     }
-    state.Run("for i = 1, 8 do msys.runInPool('IO', pass, true) end");
-    while (gates.passed.arrived() < 8) {  // on as many threads
+    state.Run("for i = 1, 8 do msys.runInPool('IO', block, true) end");
+    while (gates["block"].arrived() < 8) {  // on as many threads
       state.Run("msys.runInPool('CPU', function() end)");
     }
-    gates.passed.Open();
+    gates["block"].Open();
     while (plugin.Stats("IO").done < 508) std::this_thread::yield();
   }
   return 0;

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "../api/gates.h"
+#include "gates.h"
 #include "../api/threads.h"
 #include "test_plugin.h"
 
@@ -104,7 +104,7 @@ class ThreadRefusalTest : public testing::Test {
 
   const msys_api& api_ = *msys_plugin_entry(MSYS_ABI_MAJOR);
   Gates gates_{api_};
-  std::function<void(lua_State*)> bind_ = [this](lua_State* L) { gates_.Bind(L); };
+  std::function<void(lua_State*)> bind_ = std::ref(gates_);
   FakeHost host_{2};
   TestPlugin plugin_{api_, host_, {{"one", 1}, {"two", 2}}};
   TestState state_{plugin_, 0, "a", bind_};

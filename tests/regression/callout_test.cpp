@@ -22,7 +22,7 @@ TEST(CalloutTest, CancelledBeforeItStartsRunsNothing) {
   Gates gates(plugin.api);
   TestState state(plugin, 0, "test", std::ref(gates));
   ASSERT_EQ(state.Run("msys.runInPool('CPU', hold, true)").text(), "OK");
-  gates.held.AwaitArrivals();
+  gates["hold"].AwaitArrivals();
   bool prepared = false;
   OwnCallout callout;
   callout.prepare = [&](lua_State*) {
@@ -33,7 +33,7 @@ TEST(CalloutTest, CancelledBeforeItStartsRunsNothing) {
     EXPECT_EQ(callout.RunHere(state), MSYS_OK);
     EXPECT_EQ(callout.CancelHere(state), MSYS_OK);
   });
-  gates.held.Open();
+  gates["hold"].Open();
   EXPECT_EQ(callout.Wait(), MSYS_E_CANCELLED);
   EXPECT_FALSE(prepared);
 }
@@ -51,13 +51,13 @@ TEST(CalloutTest, CancelledWithAQueuedJobAfterManyJobs) {
                       "repeat msys.runInPool('CPU', function() end)"
                       " until msys.threadpool.stat('CPU').job_num_queued == 0"
                       ).text(), "OK");
-  ASSERT_EQ(state.Run("msys.runInPool('SpoolIn', pass, true)").text(), "OK");
-  gates.passed.AwaitArrivals();
+  ASSERT_EQ(state.Run("msys.runInPool('SpoolIn', block, true)").text(), "OK");
+  gates["block"].AwaitArrivals();
   auto waiting = state.Start("return msys.runInPool('SpoolIn', function() end)");
   EXPECT_EQ(plugin.Stats("SpoolIn").queued, 1u);
   EXPECT_EQ(waiting->Cancel(), MSYS_OK);
   EXPECT_EQ(waiting->Wait().text(), "CANCELLED");
-  gates.passed.Open();
+  gates["block"].Open();
 }
 
 // What finish() calls sees the _TLS of its own session, and none of the session

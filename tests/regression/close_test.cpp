@@ -42,27 +42,27 @@ void ExpectClosedWell(TestState& state) {
 }
 
 TEST_P(CloseTest, ACancelledCalloutInsideOfAMessageHandledCall) {
-  ASSERT_EQ(state.Run("function waits() msys.runInPool('CPU', pass) end").text(), "OK");
+  ASSERT_EQ(state.Run("function waits() msys.runInPool('CPU', block) end").text(), "OK");
   auto callout =
       state.Start("local DEPTH = " + std::to_string(GetParam()) + kPolicy);
-  gates.passed.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   EXPECT_EQ(callout->Cancel(), MSYS_OK);
   EXPECT_EQ(callout->Wait().text(), "CANCELLED");
   ExpectClosedWell(state);
-  gates.passed.Open();
+  gates["block"].Open();
 }
 
 TEST_P(CloseTest, TheSameInNestedCoroutines) {
   ASSERT_EQ(state.Run("function waits() coroutine.wrap(function() xpcall(function() "
-                      "  msys.runInPool('CPU', pass) end, print) end)() end").text(),
+                      "  msys.runInPool('CPU', block) end, print) end)() end").text(),
             "OK");
   auto callout = state.Start("coroutine.wrap(function() local DEPTH = " +
                              std::to_string(GetParam()) + kPolicy + " end)()");
-  gates.passed.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   EXPECT_EQ(callout->Cancel(), MSYS_OK);
   EXPECT_EQ(callout->Wait().text(), "CANCELLED");
   ExpectClosedWell(state);
-  gates.passed.Open();
+  gates["block"].Open();
 }
 
 INSTANTIATE_TEST_SUITE_P(Depths, CloseTest, testing::Values(0, 1, 3, 10, 100));

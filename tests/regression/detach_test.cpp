@@ -24,15 +24,15 @@ TEST(DetachTest, FinishMayCloseItsSession) {
   ASSERT_TRUE(first != nullptr && last != nullptr);
   OwnCallout callout;
   callout.prepare = [](lua_State* L) {
-    return luaL_loadstring(L, "msys.runInPool('IO', pass)") == LUA_OK ? 0 : -1;
+    return luaL_loadstring(L, "msys.runInPool('IO', block)") == LUA_OK ? 0 : -1;
   };
   callout.finish = [&](lua_State*, msys_status) {
     plugin.api.session_close(session);
   };
   ASSERT_EQ(callout.Run(state, session), MSYS_OK);
-  gates.passed.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   state.Detach();
-  gates.passed.Open();
+  gates["block"].Open();
   callout.Wait();
   state.AwaitDetached();
 }
@@ -44,12 +44,12 @@ TEST(DetachTest, WhatABlockingRegionHadSubmittedIsDropped) {
   TestState state(plugin, 0, "test", std::ref(gates));
   ASSERT_EQ(state.Run("msys.runInPool('CPU', function()"
                       "  msys.runInPool('IO', function() ran = true end, true)"
-                      "  pass()"
+                      "  block()"
                       " end, true)").text(), "OK");
-  gates.passed.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   state.Detach();
   host.On(0, [] {});  // the loop has dropped what was queued
-  gates.passed.Open();
+  gates["block"].Open();
   state.AwaitDetached();
   host.On(0, [&] {
     EXPECT_EQ(lua_getglobal(state.L, "ran"), LUA_TNIL);
@@ -68,24 +68,24 @@ TEST(DetachTest, WaitsForNoOtherStatesClosure) {
   Gates gates(plugin.api), first(plugin.api), second(plugin.api);
   TestState other(plugin, 1, "other", std::ref(first));
   ASSERT_EQ(other.Run("msys.runInPool('one', hold, true)").text(), "OK");
-  first.held.AwaitArrivals();
+  first["hold"].AwaitArrivals();
   auto state = std::make_unique<TestState>(plugin, 0, "test", std::ref(gates));
   ASSERT_EQ(state->Run("msys.runInPool('one', function() end, true)"
                        "msys.runInPool('CPU', hold, true)").text(), "OK");
-  gates.held.AwaitArrivals();
-  first.held.Open();
+  gates["hold"].AwaitArrivals();
+  first["hold"].Open();
   // The thread of "one" has found the lane's state busy and left.
   while (plugin.Stats("one").threads_active > 0) std::this_thread::yield();
   host.On(1, [&] { second(other.L); });
   ASSERT_EQ(other.Run("msys.runInPool('one', hold, true)").text(), "OK");
-  second.held.AwaitArrivals();
+  second["hold"].AwaitArrivals();
 
   state->Detach();
-  gates.held.Open();
+  gates["hold"].Open();
   state->AwaitDetached();  // while the closure of the other state still runs
   EXPECT_EQ(plugin.Stats("one").running, 1u);
   state.reset();
-  second.held.Open();
+  second["hold"].Open();
 }
 
 // Coroutines may outlive an attach.  What is collected of theirs in the second one

@@ -9,7 +9,7 @@
 #include <future>
 #include <thread>
 
-#include "../regression/gates.h"
+#include "gates.h"
 extern "C" {
 #include <lauxlib.h>
 #include <lua.h>
@@ -366,8 +366,8 @@ TEST_F(CallsTest, WhatIsGivenBackIsDefinedAfterAFailure) {
   EXPECT_EQ(api.run(nullptr, &callout), MSYS_E_ARG);
   Gates gates(api);
   TestState leaving(plugin, 0, "leaving", std::ref(gates));
-  auto held = leaving.Start("msys.runInPool('one', pass)");
-  gates.passed.AwaitArrivals();
+  auto held = leaving.Start("msys.runInPool('one', block)");
+  gates["block"].AwaitArrivals();
   leaving.Detach();
   fake.On(0, [&] {
     msys_session* session = reinterpret_cast<msys_session*>(1);
@@ -377,7 +377,7 @@ TEST_F(CallsTest, WhatIsGivenBackIsDefinedAfterAFailure) {
     EXPECT_EQ(api.run(leaving.handle, &callout), MSYS_E_CLOSED);
     EXPECT_EQ(callout.plugin_data, nullptr);
   });
-  gates.passed.Open();
+  gates["block"].Open();
 }
 
 // A thread that a C function has started is not the one that was given the turn.
@@ -385,14 +385,14 @@ TEST_F(CallsTest, AnotherThreadCannotBeginABlockingRegion) {
   Gates gates(api);
   TestState other(plugin, 0, "other", std::ref(gates));
   auto held = other.Start("return msys.runInPool('one', hold)");
-  gates.held.AwaitArrivals();
+  gates["hold"].AwaitArrivals();
   msys_blocking regions[2];
   std::thread([&] { api.blocking_begin(other.L, &regions[0]); }).join();
   fake.On(1, [&] { api.blocking_begin(other.L, &regions[1]); });
   auto next = other.Start("return 'it has the turn'");
   EXPECT_FALSE(next->done()) << "while the closure runs";
   for (msys_blocking& region : regions) api.blocking_end(&region);
-  gates.held.Open();
+  gates["hold"].Open();
   EXPECT_EQ(next->Wait().text(), "OK it has the turn");
   EXPECT_EQ(held->Wait().text(), "OK true");
 }

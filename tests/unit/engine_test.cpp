@@ -2,7 +2,7 @@
 // gates.
 #include <gtest/gtest.h>
 
-#include "gate.h"
+#include "gates.h"
 #include "test_plugin.h"
 extern "C" {
 #include <lauxlib.h>
@@ -17,31 +17,19 @@ const msys_api& api = *msys_plugin_entry(MSYS_ABI_MAJOR);
 
 class EngineTest : public testing::Test {
  protected:
-  // hold(): keeps the turn; block(): in a blocking region; note(x): trail.
+  // And note(x), which adds to the trail.
   void Offer(lua_State* L) {
-    const auto set = [&](const char* name, lua_CFunction f) {
-      lua_pushlightuserdata(L, this);
-      lua_pushcclosure(L, f, 1);
-      lua_setglobal(L, name);
-    };
-    set("hold", [](lua_State* s) {
-      Of(s).held.Pass();
-      return 0;
-    });
-    set("block", [](lua_State* s) {
-      msys_blocking region;
-      api.blocking_begin(s, &region);
-      Of(s).blocked.Pass();
-      api.blocking_end(&region);
-      return 0;
-    });
-    set("note", [](lua_State* s) {
-      Of(s).trail += lua_tostring(s, 1);
-      return 0;
-    });
-  }
-  static EngineTest& Of(lua_State* L) {
-    return *static_cast<EngineTest*>(lua_touserdata(L, lua_upvalueindex(1)));
+    gates(L);
+    lua_pushlightuserdata(L, this);
+    lua_pushcclosure(
+        L,
+        [](lua_State* s) {
+          auto* self = static_cast<EngineTest*>(lua_touserdata(s, lua_upvalueindex(1)));
+          self->trail += lua_tostring(s, 1);
+          return 0;
+        },
+        1);
+    lua_setglobal(L, "note");
   }
   std::unique_ptr<TestState> NewState(TestPlugin& plugin, std::uint32_t loop = 0,
                                       const std::string& name = "test") {
@@ -49,7 +37,7 @@ class EngineTest : public testing::Test {
                                        [this](lua_State* L) { Offer(L); });
   }
 
-  Gate held, blocked;
+  Gates gates{api};
   std::string trail;  // written by the holder of the turn
   FakeHost host{2};
 };
@@ -60,7 +48,7 @@ TEST_F(EngineTest, T3_ALoopGoesOnWhileAClosureKeepsTheTurn) {
   TestPlugin plugin(api, host, {{"one", 1}});
   auto state = NewState(plugin);
   auto holding = state->Start("return msys.runInPool('one', hold)");
-  held.AwaitArrivals();
+  gates["hold"].AwaitArrivals();
   // run() and cancel() return although the state is busy, other tasks run.
   auto waits = state->Start("return 'served'");
   auto never = state->Start("return 'cancelled before it began'");
@@ -70,7 +58,7 @@ TEST_F(EngineTest, T3_ALoopGoesOnWhileAClosureKeepsTheTurn) {
   EXPECT_TRUE(ran);
   EXPECT_FALSE(waits->done());
   EXPECT_FALSE(never->done());
-  held.Open();
+  gates["hold"].Open();
   EXPECT_EQ(waits->Wait().text(), "OK served");
   never->Wait();
   EXPECT_EQ(holding->Wait().text(), "OK true");
@@ -81,12 +69,12 @@ TEST_F(EngineTest, T4_AWorkerOfABusyStateServesOthers) {
   auto busy = NewState(plugin, 0);
   auto free_one = NewState(plugin, 1);
   auto holding = busy->Start("return msys.runInPool('other', hold)");
-  held.AwaitArrivals();
+  gates["hold"].AwaitArrivals();
   auto parked = busy->Start("return msys.runInPool('one', function() end)");
   EXPECT_EQ(free_one->Run("return msys.runInPool('one', function() return 1 end)").text(),
             "OK true 1");
   EXPECT_FALSE(parked->done());
-  held.Open();
+  gates["hold"].Open();
   EXPECT_EQ(parked->Wait().text(), "OK true");
 }
 
@@ -94,9 +82,9 @@ TEST_F(EngineTest, T6_ABlockingClosureDoesNotKeepTheState) {
   TestPlugin plugin(api, host, {{"one", 1}});
   auto state = NewState(plugin);
   auto running = state->Start("return msys.runInPool('one', block)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   EXPECT_EQ(state->Run("return 'meanwhile'").text(), "OK meanwhile");
-  blocked.Open();
+  gates["block"].Open();
   EXPECT_EQ(running->Wait().text(), "OK true");
 }
 
@@ -130,9 +118,9 @@ TEST_F(EngineTest, T9_ALoopThatWaitsForTheTurnEndsTheBatch) {
   state->Run(
       "msys.runInPool('one', function() hold() note('first ') end, true) "
       "for i = 1, 3 do msys.runInPool('one', function() note('job ') end, true) end");
-  held.AwaitArrivals();
+  gates["hold"].AwaitArrivals();
   auto callout = state->Start("note('callout ')");
-  held.Open();
+  gates["hold"].Open();
   callout->Wait();
   while (plugin.Stats("one").done < 4) std::this_thread::yield();
   state->Run("return 1");
@@ -144,12 +132,12 @@ TEST_F(EngineTest, ALoopIsWokenOnceForManyResults) {
   auto state = NewState(plugin);
   std::vector<std::unique_ptr<Running>> all;
   auto holding = state->Start("return msys.runInPool('one', hold)");
-  held.AwaitArrivals();
+  gates["hold"].AwaitArrivals();
   for (int i = 0; i < 20; ++i) {
     all.push_back(state->Start("return msys.runInPool('one', function() end)"));
   }
   const auto posts = host.posts(0);
-  held.Open();
+  gates["hold"].Open();
   for (auto& running : all) EXPECT_EQ(running->Wait().text(), "OK true");
   EXPECT_LT(host.posts(0) - posts, 20u);
 }
@@ -160,7 +148,7 @@ TEST_F(EngineTest, DetachCancelsWhatIsQueuedAndWaitsForWhatRuns) {
   TestPlugin plugin(api, host, {{"one", 1}});
   auto state = NewState(plugin, 0, "leaving");
   auto running = state->Start("return msys.runInPool('one', function() block() return 1 end)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   auto queued = state->Start("return msys.runInPool('one', function() note('ran') end)");
   state->Start("msys.runInPool('one', function() note('ran') end, true)")->Wait();
   state->Detach();
@@ -177,7 +165,7 @@ TEST_F(EngineTest, DetachCancelsWhatIsQueuedAndWaitsForWhatRuns) {
     EXPECT_EQ(api.detach(state->handle, [](void*) {}, nullptr), MSYS_E_CLOSED);
   });
   EXPECT_FALSE(running->done());
-  blocked.Open();
+  gates["block"].Open();
   EXPECT_EQ(running->Wait().text(), "OK true 1");
   state->AwaitDetached();
   const auto stats = plugin.Stats("one");
@@ -193,9 +181,9 @@ TEST_F(EngineTest, WhileDetachingNewJobsAreRefused) {
   auto running = state->Start(
       "msys.runInPool('one', block) "
       "return msys.runInPool('one', function() note('ran') end)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   state->Detach();
-  blocked.Open();
+  gates["block"].Open();
   EXPECT_EQ(running->Wait().text(),
             "OK false cancelled: the Lua state is being detached");
   state->AwaitDetached();
@@ -207,7 +195,7 @@ TEST_F(EngineTest, DetachEndsWaitsForJobsNestedInRunningOnes) {
   TestPlugin plugin(api, host, {{"one", 1}, {"two", 1}});
   auto state = NewState(plugin);
   auto busy = state->Start("return msys.runInPool('two', block)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   auto nested = state->Start(
       "return msys.runInPool('one', function() "
       "  return msys.runInPool('two', function() note('ran') end) end)");
@@ -215,7 +203,7 @@ TEST_F(EngineTest, DetachEndsWaitsForJobsNestedInRunningOnes) {
   state->Detach();
   EXPECT_EQ(nested->Wait().text(),
             "OK true false cancelled: the Lua state is being detached");
-  blocked.Open();
+  gates["block"].Open();
   busy->Wait();
   state->AwaitDetached();
 }
@@ -225,9 +213,9 @@ TEST_F(EngineTest, DetachRunsCompletionsOfRunningJobs) {
   auto state = NewState(plugin);
   state->Run("msys.runInPool('one', block, function(ok) note('completed ') end) "
              "msys.runInPool('one', block, function(ok) note('never') end)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   state->Detach();
-  blocked.Open();
+  gates["block"].Open();
   state->AwaitDetached();
   EXPECT_EQ(trail, "completed ");
 }
@@ -301,14 +289,14 @@ TEST_F(EngineTest, StopReportsWhatStillRunsAndIsBusy) {
   TestPlugin plugin(api, host, {{"one", 1}});
   auto state = NewState(plugin, 0, "stuck");
   auto running = state->Start("\nreturn msys.runInPool('one', function() block() end)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   std::string text;
   EXPECT_EQ(plugin.Stop(20, &text), MSYS_E_BUSY);
   EXPECT_EQ(text, "stop: 1 closures still run; see the log");
   EXPECT_EQ(host.Logged({"stop: one: test:2 of state stuck still runs, for 0.", " s"}),
             1u);
   EXPECT_EQ(api.close(plugin.handle), MSYS_E_BUSY);
-  blocked.Open();
+  gates["block"].Open();
   EXPECT_EQ(running->Wait().text(), "OK true");
   EXPECT_EQ(plugin.Stop(0, &text), MSYS_E_BUSY);
   EXPECT_NE(text.find("Lua states are still attached; detach them"),
@@ -323,7 +311,7 @@ TEST_F(EngineTest, StopRefusesEverywhere) {
   auto state = NewState(plugin);
   auto running = state->Start(
       "msys.runInPool('one', block) return msys.runInPool('one', print)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   EXPECT_EQ(plugin.Stop(0), MSYS_E_BUSY);
   EXPECT_EQ(plugin.Configure({{"one", 2}}), MSYS_E_CLOSED);
   EXPECT_EQ(state->Start("return 1")->started(), MSYS_E_CLOSED);
@@ -333,7 +321,7 @@ TEST_F(EngineTest, StopRefusesEverywhere) {
     EXPECT_EQ(api.attach(plugin.handle, L, 0, "late", &out, nullptr), MSYS_E_CLOSED);
     lua_close(L);
   });
-  blocked.Open();
+  gates["block"].Open();
   const std::string text = running->Wait().text();
   EXPECT_EQ(text.substr(0, 20), "OK false cancelled: ") << text;
 }
@@ -343,10 +331,10 @@ TEST_F(EngineTest, StopDrainsQueuedJobsUntilTheDeadline) {
   auto state = NewState(plugin);
   state->Run("msys.runInPool('one', block, true) "
              "for i = 1, 10 do msys.runInPool('one', function() note('x') end, true) end");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   std::jthread opens([&] {
     while (state->Start("return 1")->started() != MSYS_E_CLOSED) {}
-    blocked.Open();
+    gates["block"].Open();
     while (plugin.Stats("one").done < 11) std::this_thread::yield();
     state->Detach();
   });
@@ -360,10 +348,10 @@ TEST_F(EngineTest, StopRefusesNewJobsWhileItDrains) {
   auto state = NewState(plugin);
   auto running = state->Start(
       "msys.runInPool('one', block) return msys.runInPool('one', print)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   std::jthread opens([&] {
     while (state->Start("return 1")->started() != MSYS_E_CLOSED) {}
-    blocked.Open();
+    gates["block"].Open();
     running->Wait();
     state->Detach();
   });
@@ -379,12 +367,12 @@ TEST_F(EngineTest, AfterTheDeadlineQueuedJobsAreCancelled) {
   TestPlugin plugin(api, host, {{"one", 1}});
   auto state = NewState(plugin);
   auto running = state->Start("return msys.runInPool('one', block)");
-  blocked.AwaitArrivals();
+  gates["block"].AwaitArrivals();
   auto queued = state->Start("return msys.runInPool('one', function() note('ran') end)");
   EXPECT_EQ(plugin.Stop(0), MSYS_E_BUSY);
   EXPECT_EQ(queued->Wait().text(), "OK false cancelled: the mail server is stopping");
   EXPECT_EQ(host.Logged({"one: 1 queued jobs of state test: cancelled"}), 1u);
-  blocked.Open();
+  gates["block"].Open();
   EXPECT_EQ(running->Wait().text(), "OK true");
   EXPECT_EQ(trail, "");
 }
@@ -439,13 +427,13 @@ TEST_F(EngineTest, ConfigureWithJobsInFlight) {
   for (int i = 0; i < 3; ++i) {
     all.push_back(state->Start("return msys.runInPool('p', block)"));
   }
-  blocked.AwaitArrivals(1);
+  gates["block"].AwaitArrivals(1);
   EXPECT_EQ(plugin.Configure({{"P", 3}, {"new", 1}}), MSYS_OK);
-  blocked.AwaitArrivals(3);
+  gates["block"].AwaitArrivals(3);
   EXPECT_EQ(state->Run("return msys.runInPool('new', function() return 1 end)").text(),
             "OK true 1");
   EXPECT_EQ(plugin.Configure({{"p", 0}}), MSYS_OK);
-  blocked.Open();
+  gates["block"].Open();
   for (auto& running : all) EXPECT_EQ(running->Wait().text(), "OK true");
   EXPECT_EQ(state->Run("return msys.runInPool('p', function() return 1 end)").text(),
             "OK true 1");

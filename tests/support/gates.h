@@ -1,5 +1,6 @@
-// Gates by name, for closures: block(name) waits at one in a blocking region,
-// hold(name) with the state's turn kept.
+// Gates by name, for policies: block(name) waits at one in a blocking region,
+// hold(name) with the state's turn kept.  Without a name, at the gate "block" or
+// "hold".
 #pragma once
 
 #include <map>
@@ -18,6 +19,10 @@ namespace msys::test {
 class Gates {
  public:
   explicit Gates(const msys_api& api) : api_(api) {}
+  // A test that has failed must not hang.
+  ~Gates() {
+    for (auto& [name, gate] : gates_) gate.Open();
+  }
 
   Gate& operator[](const std::string& name) {
     const std::lock_guard lock(mu_);
@@ -25,21 +30,22 @@ class Gates {
   }
 
   // For TestState's `before`.
-  void Bind(lua_State* L) {
-    for (const bool region : {true, false}) {
+  void operator()(lua_State* L) {
+    for (const bool leaves : {true, false}) {
       lua_pushlightuserdata(L, this);
-      lua_pushboolean(L, region);
+      lua_pushboolean(L, leaves);
       lua_pushcclosure(L, &Pass, 2);
-      lua_setglobal(L, region ? "block" : "hold");
+      lua_setglobal(L, Name(leaves));
     }
   }
 
  private:
+  static const char* Name(bool leaves) { return leaves ? "block" : "hold"; }
   static int Pass(lua_State* L) {
     auto& self = *static_cast<Gates*>(lua_touserdata(L, lua_upvalueindex(1)));
-    Gate& gate = self[luaL_checkstring(L, 1)];
-    msys_blocking region;
     const bool leaves = lua_toboolean(L, lua_upvalueindex(2)) != 0;
+    Gate& gate = self[luaL_optstring(L, 1, Name(leaves))];
+    msys_blocking region;
     if (leaves) self.api_.blocking_begin(L, &region);
     gate.Pass();
     if (leaves) self.api_.blocking_end(&region);
