@@ -171,6 +171,9 @@ bool State::MayLeaveTurn(lua_State* L) const {
 }
 
 const char* State::SleepBlocking(Slice& slice, std::uint64_t until_ns) {
+  // To its author it has returned to the scheduler, as on a loop: one that looks every
+  // now and then whether what it submitted is done must find it so.
+  Flush(slice, slice.script->outbox);
   Sleeper self;
   self.next = sleepers_;
   if (sleepers_ != nullptr) sleepers_->prev = &self;

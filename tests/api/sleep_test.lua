@@ -187,3 +187,13 @@ test.case("a finaliser cannot sleep", function()
   test.returns({ true }, msys.runInPool("one", function() collect() end))
   test.matches("msys.sleep: cannot wait here: a finaliser", message)
 end)
+
+test.case("a closure that sleeps has returned to the scheduler", function()
+  local first, job
+  test.returns({ true, "ran", "done" }, msys.runInPool("one", function()
+    msys.runInPool("CPU", function() first = "ran" end, true)
+    _, job = msys.runInPool("CPU", function() end, function() end)
+    while not first or job:status() ~= "done" do msys.sleep(0.001) end
+    return first, job:status()
+  end))
+end)
