@@ -30,8 +30,8 @@ end)
 
 test.case("wrong arguments", function()
   wrong("bad argument #1 to '[%w.]*mutex' %(thread.MUTEX_NORMAL, MUTEX_RECURSIVE or " ..
-    "MUTEX_ERRORCHECK expected%)", thread.mutex, 99)
-  wrong("MUTEX_ERRORCHECK expected", thread.mutex, -1)
+    "MUTEX_ERRORCHECK expected, got 99%)", thread.mutex, 99)
+  wrong("MUTEX_ERRORCHECK expected, got %-1", thread.mutex, -1)
   wrong("number expected, got table", thread.mutex, {})
   local m = thread.mutex()
   wrong("thread.mutex expected, got table", m.lock, {})

@@ -48,7 +48,8 @@ test.case("three in a ring, in coroutines and on another loop", function()
 end)
 
 test.case("a closure locks the mutex of the script that waits for it", function()
-  for _, type in ipairs { thread.MUTEX_ERRORCHECK, thread.MUTEX_RECURSIVE } do
+  for _, type in ipairs { thread.MUTEX_ERRORCHECK, thread.MUTEX_RECURSIVE,
+                          thread.MUTEX_NORMAL } do
     local m = thread.mutex(type)
     m:lock()
     local _, ok, message = msys.runInPool("one", function() return try(m.lock, m) end)

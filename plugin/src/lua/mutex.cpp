@@ -137,7 +137,7 @@ int l_lock(lua_State* L) {
                       "would wait for itself; unlock it first, or make it with "
                       "thread.MUTEX_RECURSIVE", kLock, mutex.site.text);
   }
-  if (mutex.type != kNormal && Needs(mutex.holder, script)) {
+  if (mutex.holder != &script && Needs(mutex.holder, script)) {
     return luaL_error(L, "%s: who locked it, at %s, waits for this script: neither "
                       "would go on; unlock it before you wait",
                       kLock, mutex.site.text);
@@ -234,9 +234,10 @@ int l_tostring(lua_State* L) {
 int l_mutex(lua_State* L) {
   CheckState(L);
   const lua_Integer type = luaL_optinteger(L, 1, kErrorCheck);
-  luaL_argcheck(L, type >= kNormal && type <= kErrorCheck, 1,
-                "thread.MUTEX_NORMAL, MUTEX_RECURSIVE or MUTEX_ERRORCHECK "
-                "expected");
+  if (type < kNormal || type > kErrorCheck) {
+    luaL_argerror(L, 1, lua_pushfstring(L, "thread.MUTEX_NORMAL, MUTEX_RECURSIVE or "
+                                        "MUTEX_ERRORCHECK expected, got %I", type));
+  }
   auto* mutex = new (lua_newuserdatauv(L, sizeof(LuaMutex), 0)) LuaMutex;
   mutex->type = static_cast<Type>(type);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta);
