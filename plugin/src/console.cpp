@@ -38,16 +38,10 @@ void AppendTimes(std::string& out, const char* what, const msys_histogram& h) {
 // What a list says of a job: a copy, since the job may be over when it is written.
 struct Listed {
   const char* pool;
-  int line;
   std::uint64_t since_ns;
   char state[128];
-  char source[128];  // as Lua names it; "": not known
+  char where[128];
 };
-
-void Copy(const char* from, char (&to)[128]) {
-  to[0] = '\0';
-  if (from != nullptr) std::strncat(to, from, sizeof to - 1);
-}
 
 // Jobs for one answer.  Those who call Add() hold a lock that workers wait for, with
 // perhaps a million jobs before them: so it takes no more than this many, needs no
@@ -62,19 +56,17 @@ class JobList {
   void Add(const Job& job, const char* pool, std::uint64_t since_ns) {
     Listed& listed = listed_.emplace_back();
     listed.pool = pool;
-    listed.line = job.line;
     listed.since_ns = since_ns;
-    Copy(job.state.name.c_str(), listed.state);
-    Copy(job.source, listed.source);
+    listed.state[0] = '\0';
+    std::strncat(listed.state, job.state.name.c_str(), sizeof listed.state - 1);
+    FormatSource(job.source, job.line, listed.where, sizeof listed.where);
   }
 
   std::string Text(std::uint64_t more, const char* when_empty) const {
     std::string out;
     const std::uint64_t now = NowNs();
     for (const Listed& job : listed_) {
-      char where[160];
-      FormatSource(job.source, job.line, where, sizeof where);
-      Append(out, "%s  %s  %s  %.3f s\n", job.pool, job.state, where,
+      Append(out, "%s  %s  %s  %.3f s\n", job.pool, job.state, job.where,
              Seconds(now > job.since_ns ? now - job.since_ns : 0));
     }
     if (more > 0) {

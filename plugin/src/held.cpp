@@ -5,21 +5,23 @@
 
 #include "job.h"
 #include "state.h"
+#include "text.h"
 
 namespace msys {
 
 Site Site::Caller(lua_State* L) {
   Site site;
   lua_Debug ar;
-  if (lua_getstack(L, 1, &ar) == 0 || lua_getinfo(L, "Sl", &ar) == 0) {
-    return site;
+  // Past pcall and its like, by which it may have been called.
+  for (int level = 1; lua_getstack(L, level, &ar) != 0; ++level) {
+    if (lua_getinfo(L, "Sl", &ar) == 0) break;
+    if (ar.currentline > 0) {
+      std::snprintf(site.text, sizeof site.text, "%s:%d", ar.short_src, ar.currentline);
+      break;
+    }
+    if (level == 1) std::snprintf(site.text, sizeof site.text, "%s", ar.short_src);
   }
-  if (ar.currentline > 0) {
-    std::snprintf(site.text, sizeof site.text, "%s:%d", ar.short_src,
-                  ar.currentline);
-  } else {
-    std::snprintf(site.text, sizeof site.text, "%s", ar.short_src);
-  }
+  HideControls(site.text);
   return site;
 }
 

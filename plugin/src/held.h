@@ -17,7 +17,8 @@ struct Script;
 struct Site {
   char text[LUA_IDSIZE + 12] = "?";
 
-  // Of the Lua function that called the running C function.  [-0, +0, -]
+  // Of the innermost Lua function on L; of the running C function's caller when there
+  // is none.  [-0, +0, -]
   static Site Caller(lua_State* L);
 };
 

@@ -368,16 +368,22 @@ Pool* PoolSet::Find(std::int64_t id) const {
 }
 
 void PoolSet::ListNames(char* out, std::size_t capacity, bool with_ids) const {
+  // "CPU, IO, and 7 more": of those that do not fit it says how many.
+  constexpr std::size_t kMore = sizeof " and 18446744073709551615 more";
   std::size_t used = 0;
   out[0] = '\0';
-  for (std::size_t i = 0; i < size() && used + 1 < capacity; ++i) {
-    const char* comma = i == 0 ? "" : ", ";
-    const int n =
-        with_ids ? std::snprintf(out + used, capacity - used, "%s%s (%d)", comma,
-                                 at(i).name().c_str(), at(i).id())
-                 : std::snprintf(out + used, capacity - used, "%s%s", comma,
-                                 at(i).name().c_str());
-    used += static_cast<std::size_t>(std::max(n, 0));
+  for (std::size_t i = 0; i < size(); ++i) {
+    const char* comma = i + 1 == size() ? "" : ", ";
+    char id[24] = "";
+    if (with_ids) std::snprintf(id, sizeof id, " (%d)", at(i).id());
+    const std::string& name = at(i).name();
+    const std::size_t length = name.size() + std::strlen(id) + std::strlen(comma);
+    if (used + length + kMore > capacity) {
+      std::snprintf(out + used, capacity - used, "and %zu more", size() - i);
+      return;
+    }
+    std::snprintf(out + used, capacity - used, "%s%s%s", name.c_str(), id, comma);
+    used += length;
   }
 }
 

@@ -6,16 +6,28 @@
 namespace msys {
 
 void FormatSource(const char* source, int line, char* out, std::size_t size) {
-  if (source == nullptr || source[0] == '\0') {
-    std::snprintf(out, size, "?");
-  } else if (source[0] == '@') {
-    std::snprintf(out, size, "%s:%d", source + 1, line);
-  } else if (source[0] == '=') {
-    // A C function, or a chunk with a name of its own.
-    if (line > 0) std::snprintf(out, size, "%s:%d", source + 1, line);
-    else std::snprintf(out, size, "%s", source + 1);
-  } else {
-    std::snprintf(out, size, "[string]:%d", line);
+  const char* name = "?";
+  char number[16] = "";
+  if (source != nullptr && source[0] != '\0') {
+    // With '=' it is a C function, or a chunk with a name of its own.
+    const bool named = source[0] == '@' || source[0] == '=';
+    name = named ? source + 1 : "[string]";
+    if (source[0] != '=' || line > 0) std::snprintf(number, sizeof number, ":%d", line);
+  }
+  // Of a long path the end says most.
+  constexpr char kCut[] = "...";
+  const std::size_t room = size - 1 - std::strlen(number);
+  const std::size_t length = std::strlen(name);
+  const bool cut = length > room;
+  if (cut) name += length - (room - std::strlen(kCut));
+  while (cut && (*name & 0xc0) == 0x80) ++name;  // in the middle of a character
+  std::snprintf(out, size, "%s%s%s", cut ? kCut : "", name, number);
+  HideControls(out);
+}
+
+void HideControls(char* text) {
+  for (char* c = text; *c != '\0'; ++c) {
+    if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) *c = '?';
   }
 }
 

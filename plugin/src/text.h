@@ -8,8 +8,12 @@
 
 namespace msys {
 
-// "policy.lua:12", from what lua_getinfo says of a function; null: "?".
+// "policy.lua:12", from what lua_getinfo says of a function, on one line; null: "?".
+// `size` is at least 32.
 void FormatSource(const char* source, int line, char* out, std::size_t size);
+
+// What names a place is a script's, and must not begin a new line of a log.
+void HideControls(char* text);
 
 // Any text as one line: newlines of a traceback become " | ".
 void OneLine(const char* text, char* out, std::size_t size);

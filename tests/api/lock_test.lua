@@ -51,6 +51,10 @@ test.case("locking what is one's own already", function()
   wrong('msys.lock: the lock "own" is this script\'s already, since lock_test.lua:%d+: ' ..
     "it would wait for itself", msys.lock, "own")
   wrong("would wait for itself", coroutine.wrap(function() msys.lock("own") end))
+  -- Also by way of pcall, which has no line.
+  pcall(msys.lock, "by pcall")
+  wrong("since lock_test.lua:%d+: it would", msys.lock, "by pcall")
+  msys.unlock("by pcall")
   msys.unlock("own")
 end)
 

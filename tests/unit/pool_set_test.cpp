@@ -213,6 +213,8 @@ TEST_F(PoolSetTest, ListsAreCutToFit) {
   EXPECT_STREQ(list,
                "CPU (0), IO (1), SwapOut (2), SwapIn (3), Close (4), Unlink (5), "
                "Batch_Unlink (6), SpoolIn (7)");
+  set.ListNames(list, 64, false);
+  EXPECT_STREQ(list, "CPU, IO, SwapOut, SwapIn, Close, and 3 more");
   for (std::size_t size = 1; size < 60; ++size) {
     std::vector<char> small(size + 1, '#');
     set.ListNames(small.data(), size, false);

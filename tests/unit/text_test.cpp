@@ -33,7 +33,23 @@ TEST(TextTest, ASourceIsWhatAnEditorOpens) {
   EXPECT_EQ(Source("return 1\nreturn 2", 2), "[string]:2");
   EXPECT_EQ(Source(nullptr, 1), "?");
   EXPECT_EQ(Source("", 1), "?");
-  EXPECT_EQ(Source("@policy.lua", 12, 8), "policy.");
+}
+
+TEST(TextTest, OfALongPathTheEndAndTheLineAreKept) {
+  EXPECT_EQ(Source("@/srv/policies/customers/of/ours/scanner.lua", 12, 32),
+            "...omers/of/ours/scanner.lua:12");
+  const std::string longest = "@" + std::string(1000, 'x') + ".lua";
+  EXPECT_EQ(Source(longest.c_str(), 2147483647, 32), "...xxxxxxxxxxxxx.lua:2147483647");
+  // Not in the middle of a character.
+  std::string umlauts;
+  for (int i = 0; i < 15; ++i) umlauts += "\xc3\xa4";
+  EXPECT_EQ(Source(("@" + umlauts + ".lu").c_str(), 1, 32),
+            "..." + umlauts.substr(0, 22) + ".lu:1");
+}
+
+TEST(TextTest, ANameBeginsNoLineOfItsOwn) {
+  EXPECT_EQ(Source("@evil\nIO: all is well", 1), "evil?IO: all is well:1");
+  EXPECT_EQ(Source("=evil\x1b[31m\x7f", 0), "evil?[31m?");
 }
 
 TEST(TextTest, ATracebackIsOneLine) {
