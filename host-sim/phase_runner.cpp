@@ -163,7 +163,8 @@ void PhaseRunner::TakeResults(lua_State* L, int count) noexcept {
     more_ = true;
   } else if (value != state_.validate_done()) {
     Fail("returned " + std::to_string(value) +
-         ", which is neither msys.core.VALIDATE_CONT nor VALIDATE_DONE");
+         ", which is neither msys.core.VALIDATE_CONT nor VALIDATE_DONE; this host "
+         "does not know VALIDATE_AGAIN");
   }
 }
 

@@ -177,7 +177,7 @@ function msys.core.io_wrapper_open(path, flags, mode) end
 local io = {}
 
 ---@param format? integer|string a number of bytes; "l", a line; "L", one with its end; "a", the rest
----@return string? text nil at the end
+---@return string? text nil at the end; empty for "a"
 ---@return string? message
 ---@return integer? errno
 function io:read(format) end

@@ -22,20 +22,22 @@ thread = {}
 ---A table of the SMTP session.  The session's callouts, the closures they submit
 ---and their completion functions see the same one; a coroutine has its own, and
 ---finalisers have one that no session sees.
----`next` and `rawget` see nothing in it: use `pairs`.
+---`next` and `rawget` see nothing in it: use `pairs`.  What `rawset` puts into it
+---all sessions see.
 ---@type table<any, any>
 _TLS = {}
 
 ---A table of the OS thread, and of this Lua state.
----`next` and `rawget` see nothing in it: use `pairs`.
+---`next` and `rawget` see nothing in it: use `pairs`.  What `rawset` puts into it
+---all threads see.
 ---@type table<any, any>
 _OSTLS = {}
 
 ---Runs a closure on a thread of a pool.
 ---
 ---Without a third argument the calling script is suspended until the closure has
----ended; it gets what `pcall` would give.  With `true`, the closure runs after the
----script's slice, nothing is returned, and a failure is logged.  With a function,
+---ended; it gets what `pcall` would give.  With `true`, the closure starts when the
+---script ends or waits, nothing is returned, and a failure is logged.  With a function,
 ---that is called after the closure, on the same OS thread, with what `pcall`
 ---would give; the call returns `true` and a job at once (or, where the server is
 ---configured so, waits and returns the closure's results).
@@ -96,7 +98,7 @@ function job:wait() end
 function job:status() end
 
 ---Drops the job.  Who waits for it gets `false` and a reason.
----@return boolean cancelled false: it has started
+---@return boolean cancelled false: it has started, or is over
 function job:cancel() end
 
 ---How many pools there are.
@@ -148,22 +150,22 @@ function msys.threadpool.stat(pool) end
 
 ---The pool and the worker on whose thread this runs; nil on a loop.
 ---@return string? pool
----@return integer worker from 1
+---@return integer? worker from 1
 function msys.threadpool.current() end
 
 ---@class thread.mutex
 ---A lock of one Lua state, held by the script or closure that locked it, whatever
----thread that runs on.  `local guard <close> = mutex` unlocks it, if it is still
----locked by then.
+---thread that runs on.  `local guard <close> = mutex` unlocks it once, if its script
+---holds it by then.
 local mutex = {}
 
 ---While another script or closure has it the calling one is suspended; those who
 ---wait get it in the order in which they came.  It is an error when its holder
----waits, itself, for the caller, but for `thread.MUTEX_NORMAL`.
+---waits, itself, for the caller.
 ---@return true
 function mutex:lock() end
 
----@return boolean locked false: somebody has it
+---@return boolean locked false: another one has it or, unless it is recursive, the caller
 function mutex:trylock() end
 
 ---It is an error when the calling script or closure has not locked it.

@@ -128,12 +128,13 @@ class State final : public LaneRunner {
   void JobStarted(Job& job);
   void ForgetSource(Job& job);  // its closure may be collected
   void JobOver(Job& job);  // started or not
-  // New work is refused: the state is being detached, or the plugin stopped.  An
-  // interpreter that closes drains its jobs, and the calls that they wait for are
-  // a part of them.
-  bool Refuses(JobMode mode) const {
-    return closing_ && !(mode == JobMode::kSync && draining_main_ &&
-                         why_cancelled_ == nullptr);
+  // Why new work is refused; null: it is not.  An interpreter that closes drains its
+  // jobs, and the calls that they wait for are a part of them.
+  const char* WhyRefused(JobMode mode) const {
+    if (!closing_) return nullptr;
+    if (!draining_main_) return "the Lua state is being detached";
+    return mode == JobMode::kSync && why_cancelled_ == nullptr ? nullptr
+                                                               : "the interpreter closes";
   }
   // Waits have been ended, and no new ones may begin; null: they may.
   const char* why_cancelled() const { return why_cancelled_; }
@@ -169,6 +170,8 @@ class State final : public LaneRunner {
   void* run_one_task_ctx = nullptr;
 
   Engine& engine;
+  // What scripts know as msys.core.ECTP_COMPLETE_CALLBACK_SCHED.
+  lua_Integer complete_callback_sched = 0;
   lua_State* const main;
   Loop& home;
   const std::string name;

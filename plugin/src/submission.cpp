@@ -1,6 +1,7 @@
 // A job before it starts: submitted, waiting for room in its pool's backlog, in the
 // outbox of the slice that submitted it, in its lane; and taken back from there.
 #include <cstddef>
+#include <cstdio>
 #include <utility>
 
 #include "clock.h"
@@ -68,9 +69,11 @@ void OnGranted(Admission* admission) {
 void EnterAfterWait(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   job.admitted = true;
-  if (job.abandoned || job.state.Refuses(job.mode)) {
-    const char* why = job.abandoned ? kCallerIsGone
-                                    : "cancelled: the Lua state is being detached";
+  const char* refused = job.state.WhyRefused(job.mode);
+  if (job.abandoned || refused != nullptr) {
+    char why[96];
+    if (job.abandoned) std::snprintf(why, sizeof why, "%s", kCallerIsGone);
+    else std::snprintf(why, sizeof why, "cancelled: %s", refused);
     LogDropped(job, why);
     return DropJob(job, why);
   }

@@ -69,9 +69,10 @@ end)
 test.case("where nobody can wait the job is refused with an error", function()
   fill("b5")
   local before = test.stats("small").refused
-  local message
+  local message, line
   table.sort({ 2, 1 }, function()
     local ok
+    line = debug.getinfo(1, "l").currentline + 1
     ok, message = pcall(msys.runInPool, "small", function() end, true)
     return false
   end)
@@ -79,8 +80,8 @@ test.case("where nobody can wait the job is refused with an error", function()
     "call cannot wait for room here: Lua cannot be suspended inside a C function " ..
     "%(.*%); call it elsewhere or raise Backlog", message)
   test.equal(before + 1, test.stats("small").refused)
-  test.equal(1, test.logged("4 runInPool: small: a job of state home was refused: the " ..
-    "backlog is full"))
+  test.equal(1, test.logged("4 runInPool: small: closure backlog_test.lua:" .. line ..
+    " of state home was refused: the backlog is full"))
   test.release("b5")
   test.drain("small")
 end)

@@ -1,5 +1,5 @@
 -- What the host put there before attach() stays.
--- before: host_core = { VALIDATE_CONT = 77, ECTP_COMPLETE_CALLBACK_SCHED = 6, mine = "x" }
+-- before: host_core = { VALIDATE_CONT = 1, ECTP_COMPLETE_CALLBACK_SCHED = 60, mine = "x" }
 -- before: host_msys = { core = host_core, registerModule = print, version = "4.2" }
 -- before: msys = host_msys
 -- before: thread = { kept = true }
@@ -7,7 +7,8 @@
 test.case("tables and constants of the host stay", function()
   test.equal(true, rawequal(msys, host_msys))
   test.equal(true, rawequal(msys.core, host_core))
-  test.equal(77, msys.core.VALIDATE_CONT)
+  test.equal(1, msys.core.VALIDATE_CONT)
+  test.equal(60, msys.core.ECTP_COMPLETE_CALLBACK_SCHED)
   test.equal("x", msys.core.mine)
   test.equal("4.2", msys.version)
   test.equal(print, msys.registerModule)
@@ -16,8 +17,21 @@ end)
 
 test.case("what is missing is added", function()
   test.equal("function", type(msys.runInPool))
-  test.equal(1, msys.core.VALIDATE_DONE)
+  test.equal(0, msys.core.VALIDATE_DONE)  -- 1 is the host's for something else
+  test.equal(2, msys.core.VALIDATE_AGAIN)
   test.equal(0, msys.core.ECTP_CLASS_CPU)
   test.equal(true, rawequal(msys, require "msys"))
   test.equal(true, rawequal(thread, require "thread"))
+end)
+
+test.case("the completion mode is what the host calls so, and only that", function()
+  for mode, where in pairs { [60] = "loop", [6] = "CPU" } do
+    local seen
+    local _, job = msys.runInPool("CPU", function() end, function()
+      seen = msys.threadpool.current() or "loop"
+    end, mode)
+    job:wait()
+    while not seen do msys.sleep(0) end
+    test.equal(where, seen)
+  end
 end)

@@ -187,7 +187,7 @@ TEST_F(EngineTest, WhileDetachingNewJobsAreRefused) {
   EXPECT_EQ(running->Wait().text(),
             "OK false cancelled: the Lua state is being detached");
   state->AwaitDetached();
-  EXPECT_EQ(host.Logged({"one: a job of state test was refused"}), 1u);
+  EXPECT_EQ(host.Logged({"one: closure test:1 of state test was refused"}), 1u);
   EXPECT_EQ(plugin.Stats("one").refused, 1u);
 }
 
@@ -359,7 +359,7 @@ TEST_F(EngineTest, StopRefusesNewJobsWhileItDrains) {
   opens.join();
   EXPECT_EQ(running->Wait().text(), "OK false cancelled: the mail server is stopping");
   EXPECT_EQ(plugin.Stats("one").refused, 1u);
-  EXPECT_EQ(host.Logged({"one: a job of state test was refused: the mail server is "
+  EXPECT_EQ(host.Logged({"one: closure [C] of state test was refused: the mail server is "
                          "stopping"}), 1u);
 }
 

@@ -63,6 +63,11 @@ Script& CheckScript(lua_State* L, State& state, const char* function) {
   return *slice.script;
 }
 
+const char* WhyRefused(const State& state, JobMode mode) {
+  const char* why = state.WhyRefused(mode);
+  return why != nullptr || !state.engine.stopping() ? why : "the mail server is stopping";
+}
+
 void CheckCanSuspend(lua_State* L, State& state, const char* function,
                      const char* instead) {
   const Slice& slice = CheckSlice(L, state, function);
@@ -201,7 +206,7 @@ int OpenBinding(lua_State* L) {
   SubTable(L, 3, "core");                     // 4
   SubTable(L, 3, "threadpool");               // 5
   SubTable(L, 2, "thread");                   // 6
-  OpenConstants(L, 4);
+  OpenConstants(L, *state, 4);
   OpenCoroutine(L);
   OpenExit(L);
   OpenDataSharing(L);

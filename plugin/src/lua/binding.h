@@ -15,6 +15,7 @@ class LoopLane;
 class Pool;
 class State;
 struct Job;
+enum class JobMode : std::uint8_t;
 struct Script;
 struct Slice;
 struct Tls;
@@ -39,6 +40,9 @@ Slice& CheckSlice(lua_State* L, State& state, const char* function);
 
 // The same, of the running callout or closure.
 Script& CheckScript(lua_State* L, State& state, const char* function);
+
+// Why the plugin takes no new job of this mode; null: it does.
+const char* WhyRefused(const State& state, JobMode mode);
 
 // Raises when the script cannot be suspended here.
 void CheckCanSuspend(lua_State* L, State& state, const char* function,
@@ -76,7 +80,7 @@ void PushModule(lua_State* L);
 // keep.  [-0, +0, e]
 void OpenCoroutine(lua_State* L);
 void OpenExit(lua_State* L);
-void OpenConstants(lua_State* L, int core);
+void OpenConstants(lua_State* L, State& state, int core);
 void OpenDataSharing(lua_State* L);
 void OpenRunInPool(lua_State* L, int msys);
 void OpenRunInInst(lua_State* L, int msys);

@@ -1,8 +1,11 @@
 // msys.core's constants.  One that the host has defined already is the host's.
+#include "../state.h"
 #include "binding.h"
 
 namespace msys {
 namespace {
+
+constexpr char kSched[] = "ECTP_COMPLETE_CALLBACK_SCHED";
 
 struct Constant {
   const char* name;
@@ -16,7 +19,7 @@ constexpr Constant kConstants[] = {
     {"ECTP_COMPLETE_CALLBACK", 3},
     {"ECTP_COMPLETE_SEMAPHORE", 4},
     {"ECTP_COMPLETE_SYNC", 5},
-    {"ECTP_COMPLETE_CALLBACK_SCHED", 6},
+    {kSched, 6},
     {"ECTP_COMPLETE_EVENT_INST", 7},
     {"ECTP_COMPLETE_CALLBACK_SCHED_INST", 8},
     {"ECTP_CLASS_SHORT_LIVED", -1},
@@ -30,21 +33,47 @@ constexpr Constant kConstants[] = {
     {"ECTP_CLASS_SPOOL_IN", 7},
     {"ECTP_CLASS_ASYNC_BOUNCE", 8},
     {"ECTP_CLASS_SIEVE_IO", 9},
-    {"VALIDATE_CONT", 0},
-    {"VALIDATE_DONE", 1},
-    {"VALIDATE_AGAIN", 2},
 };
+
+// What a phase's function returns: the values are no one's but the host's.
+constexpr const char* kVerdicts[] = {"VALIDATE_CONT", "VALIDATE_DONE", "VALIDATE_AGAIN"};
+
+void SetIfMissing(lua_State* L, int core, const char* name, lua_Integer value) {
+  if (lua_getfield(L, core, name) == LUA_TNIL) {
+    lua_pushinteger(L, value);
+    RawSetField(L, core, name);
+  }
+  lua_pop(L, 1);
+}
+
+bool IsVerdict(lua_State* L, int core, lua_Integer value) {
+  bool found = false;
+  for (const char* name : kVerdicts) {
+    lua_getfield(L, core, name);
+    lua_pushinteger(L, value);
+    found = found || lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  return found;
+}
 
 }  // namespace
 
-void OpenConstants(lua_State* L, int core) {
-  for (const Constant& constant : kConstants) {
-    if (lua_getfield(L, core, constant.name) == LUA_TNIL) {
-      lua_pushinteger(L, constant.value);
-      RawSetField(L, core, constant.name);
-    }
-    lua_pop(L, 1);
+void OpenConstants(lua_State* L, State& state, int core) {
+  for (const auto& [name, value] : kConstants) SetIfMissing(L, core, name, value);
+  for (const char* name : kVerdicts) {
+    lua_Integer value = 0;
+    while (IsVerdict(L, core, value)) ++value;
+    SetIfMissing(L, core, name, value);
   }
+  int is_integer = 0;
+  lua_getfield(L, core, kSched);
+  state.complete_callback_sched = lua_tointegerx(L, -1, &is_integer);
+  if (is_integer == 0 || lua_type(L, -1) != LUA_TNUMBER) {
+    luaL_error(L, "msys.core.%s is a %s; an integer is wanted, or nothing", kSched,
+               luaL_typename(L, -1));
+  }
+  lua_pop(L, 1);
 }
 
 }  // namespace msys

@@ -43,8 +43,7 @@ int l_run_in_inst(lua_State* L) {
   Loop& loop = CheckLoop(L, state);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   CheckSlice(L, state, kName);
-  if (state.Refuses(JobMode::kSync)) return Refuse(L, "the Lua state is being detached");
-  if (state.engine.stopping()) return Refuse(L, "the mail server is stopping");
+  if (const char* why = WhyRefused(state, JobMode::kSync)) return Refuse(L, why);
   CheckCanSuspend(L, state, kName, "call it elsewhere");
   lua_settop(L, kKept);
   Tls& tls = PushCurrentTls(L, state);  // these may raise: before there is a job

@@ -2,13 +2,13 @@
 #include "../job.h"
 #include "../job_box.h"
 #include "../state.h"
+#include "../text.h"
 #include "binding.h"
 
 namespace msys {
 namespace {
 
 constexpr char kName[] = "runInPool";
-constexpr lua_Integer kCompleteCallbackSched = 6;
 
 // In a suspended call the stack is: mark, closure or box, what the wait gives.
 constexpr int kKept = 2;
@@ -30,7 +30,7 @@ int ReturnAfterRoom(lua_State* L, int, lua_KContext) {
   return 2;
 }
 
-JobMode CheckMode(lua_State* L) {
+JobMode CheckMode(lua_State* L, const State& state) {
   switch (lua_type(L, 3)) {
     case LUA_TNONE:
     case LUA_TNIL:
@@ -43,7 +43,7 @@ JobMode CheckMode(lua_State* L) {
       const lua_Integer mode = lua_type(L, 4) == LUA_TNUMBER
                                    ? lua_tointegerx(L, 4, &is_integer)
                                    : 0;
-      return is_integer != 0 && mode == kCompleteCallbackSched
+      return is_integer != 0 && mode == state.complete_callback_sched
                  ? JobMode::kCompletionSched
                  : JobMode::kCompletion;
     }
@@ -56,28 +56,39 @@ JobMode CheckMode(lua_State* L) {
   }
 }
 
+// The closure, argument 2.
+lua_Debug Describe(lua_State* L) {
+  lua_Debug ar;
+  lua_pushvalue(L, 2);
+  lua_getinfo(L, ">S", &ar);
+  return ar;
+}
+
 // The job cannot be accepted.
-void CountRefused(State& state, Pool& pool, const char* why) {
+void CountRefused(lua_State* L, State& state, Pool& pool, const char* why) {
   pool.CountRefused();
+  const lua_Debug ar = Describe(L);
+  char where[128];
+  FormatSource(ar.source, ar.linedefined, where, sizeof where);
   state.engine.host().Log(MSYS_LOG_WARNING, kName,
-                          "%s: a job of state %s was refused: %s",
-                          pool.name().c_str(), state.name.c_str(), why);
+                          "%s: closure %s of state %s was refused: %s",
+                          pool.name().c_str(), where, state.name.c_str(), why);
 }
 
 int Refuse(lua_State* L, State& state, Pool& pool, const char* why) {
-  CountRefused(state, pool, why);
+  CountRefused(L, state, pool, why);
   lua_pushboolean(L, 0);
   lua_pushfstring(L, "cancelled: %s", why);
   return 2;
 }
 
 int NoMemory(lua_State* L, State& state, Pool& pool) {
-  CountRefused(state, pool, "not enough memory");
+  CountRefused(L, state, pool, "not enough memory");
   return luaL_error(L, "%s: not enough memory", kName);
 }
 
 int BacklogFull(lua_State* L, State& state, Pool& pool, const char* why) {
-  CountRefused(state, pool, "the backlog is full");
+  CountRefused(L, state, pool, "the backlog is full");
   return luaL_error(
       L, "%s: the backlog of pool %s is full (%d jobs) and the call cannot wait "
       "for room here: %s; call it elsewhere or raise Backlog",
@@ -159,14 +170,9 @@ int l_run_in_pool(lua_State* L) {
   State& state = CheckState(L, kName);
   Pool& pool = CheckPool(L, state, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  const JobMode mode = CheckMode(L);
+  const JobMode mode = CheckMode(L, state);
   CheckSlice(L, state, kName);
-  if (state.Refuses(mode)) {
-    return Refuse(L, state, pool, "the Lua state is being detached");
-  }
-  if (state.engine.stopping()) {
-    return Refuse(L, state, pool, "the mail server is stopping");
-  }
+  if (const char* why = WhyRefused(state, mode)) return Refuse(L, state, pool, why);
   PoolLane* lane = state.LaneFor(pool);
   if (lane == nullptr) return NoMemory(L, state, pool);
   return mode == JobMode::kSync ? RunSync(L, state, pool, *lane)
@@ -176,9 +182,7 @@ int l_run_in_pool(lua_State* L) {
 }  // namespace
 
 void DescribeJob(lua_State* L, State& state, LoopLane& lane, Job& job) {
-  lua_Debug ar;
-  lua_pushvalue(L, 2);
-  lua_getinfo(L, ">S", &ar);
+  const lua_Debug ar = Describe(L);
   job.source = ar.source;
   job.line = ar.linedefined;
   job.lane = &lane;
