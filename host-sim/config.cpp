@@ -65,11 +65,12 @@ int CheckInt(cfg_t* cfg, cfg_opt_t* opt) {
 }
 
 int CheckStackSize(cfg_t* cfg, cfg_opt_t* opt) {
-  if (ParseSizeKib(LastString(opt))) return 0;
+  const auto kib = ParseSizeKib(LastString(opt));
+  if (kib && (*kib == 0 || *kib >= MSYS_STACK_KIB_MIN)) return 0;
   cfg_error(cfg,
-            "%s = \"%s\" is not a size: bytes, or a number with K or M, up to "
-            "1024M",
-            cfg_opt_name(opt), LastString(opt));
+            "%s = \"%s\" is not a stack's size: bytes, or a number with K or M, from "
+            "%dK, which Lua needs, to 1024M; or 0, the system's",
+            cfg_opt_name(opt), LastString(opt), MSYS_STACK_KIB_MIN);
   return -1;
 }
 

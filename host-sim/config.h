@@ -1,7 +1,7 @@
 // The configuration file, in the stanza style of mail server operators:
 //
 //   Plugin "runinpool" { Path = "runinpool.so"  Completion_Returns = "job" }
-//   ThreadPool "IO" { Concurrency = 50  Backlog = 0  Stack_Size = "256K" }
+//   ThreadPool "IO" { Concurrency = 50  Backlog = 0  Stack_Size = "1M" }
 //   EventLoop { Concurrency = 2 }
 //   Lua { Max_States = 16  Script "policy" { Source = "policy.lua" } }
 //   Log { Level = "info"  File = "host-sim.log" }

@@ -73,7 +73,6 @@ namespace {
 
 // No younger header's struct is as large; a number that was never set may be.
 constexpr std::uint32_t kMaxStride = 4096;
-constexpr std::uint32_t kMaxStackKib = 1024 * 1024;
 
 bool WrongSize(std::uint32_t index, std::uint32_t size, std::string& error) {
   error = "pool " + std::to_string(index) + ": struct_size is " +
@@ -97,6 +96,15 @@ bool CheckMost(const std::string& pool, const char* what,
   if (value.value_or(0) <= most) return true;
   error = "pool \"" + pool + "\": " + what + " " + std::to_string(*value) + unit +
           "; at most " + std::to_string(most) + unit + " is possible";
+  return false;
+}
+
+bool CheckStackIsEnough(const std::string& pool, std::uint32_t kib,
+                        std::string& error) {
+  if (kib == 0 || kib >= MSYS_STACK_KIB_MIN) return true;
+  error = "pool \"" + pool + "\": stack size " + std::to_string(kib) +
+          " KiB; Lua needs " + std::to_string(MSYS_STACK_KIB_MIN) +
+          " KiB, and 0 is the system's";
   return false;
 }
 
@@ -145,8 +153,9 @@ bool PoolSet::ReadChange(const msys_pool_config& pool, std::uint32_t index,
   }
   if (!CheckMost(change.name, "concurrency", change.concurrency, kMaxConcurrency, "",
                  error) ||
-      !CheckMost(change.name, "stack size", change.stack_size_kib, kMaxStackKib,
-                 " KiB", error)) {
+      !CheckMost(change.name, "stack size", change.stack_size_kib, MSYS_STACK_KIB_MAX,
+                 " KiB", error) ||
+      !CheckStackIsEnough(change.name, change.stack_size_kib.value_or(0), error)) {
     return false;
   }
   for (const Change& other : changes) {

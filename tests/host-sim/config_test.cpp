@@ -32,7 +32,7 @@ TEST_F(ConfigTest, ReadsEverything) {
   const auto config = Read(R"(
 # comment
 Plugin "runinpool" { Path = "../lib/runinpool.so" Completion_Returns = "Results" }
-ThreadPool "IO" { Concurrency = 2 Backlog = 10 Stack_Size = 256K }
+ThreadPool "IO" { Concurrency = 2 Backlog = 10 Stack_Size = 2048K }
 ThreadPool "dns" { }
 EventLoop { Concurrency = 3 }
 Lua {
@@ -53,7 +53,7 @@ Shutdown_Timeout = 7
   EXPECT_EQ(config->pools[0].name, "IO");
   EXPECT_EQ(config->pools[0].concurrency, 2u);
   EXPECT_EQ(config->pools[0].backlog, 10u);
-  EXPECT_EQ(config->pools[0].stack_size_kib, 256u);
+  EXPECT_EQ(config->pools[0].stack_size_kib, 2048u);
   EXPECT_EQ(config->pools[1].name, "dns");
   EXPECT_EQ(config->pools[1].concurrency, MSYS_UNSET);
   EXPECT_EQ(config->pools[1].backlog, MSYS_UNSET);
@@ -98,7 +98,9 @@ TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
               "Concurrency = 2000 is out of range: 0 to 1024");
   ExpectError("ThreadPool \"IO\" { Concurrency = -1 }\n", 1, "out of range");
   ExpectError("EventLoop { Concurrency = 0 }\n", 1, "1 to 64");
-  ExpectError("ThreadPool \"IO\" { Stack_Size = 12Q }\n", 1, "is not a size");
+  ExpectError("ThreadPool \"IO\" { Stack_Size = 12Q }\n", 1, "is not a stack's size");
+  ExpectError("ThreadPool \"IO\" { Stack_Size = 256 }\n", 1, "from 1024K");
+  ExpectError("ThreadPool \"IO\" { Stack_Size = 1023K }\n", 1, "from 1024K");
   ExpectError("ThreadPool \"a b\" { }\n", 1, "a pool's name is");
   ExpectError("ThreadPool \"IO\" { }\nThreadPool \"io\" { }\n", 2, "title");
   ExpectError("Lua { Script \"x\" { } }\n", 1, "Script \"x\" has no Source");

@@ -129,6 +129,11 @@ TEST_F(PoolSetTest, HostileConfigurationsChangeNothing) {
   auto stack = Config("stack");
   stack.stack_size_kib = UINT32_MAX - 1;
   Refused({stack}, "stack size");
+  for (const std::uint32_t kib : {1u, 1023u}) {
+    stack.stack_size_kib = kib;
+    Refused({stack}, "pool \"stack\": stack size " + std::to_string(kib) +
+                         " KiB; Lua needs 1024 KiB, and 0 is the system's");
+  }
   auto small = Config("small");
   small.struct_size = 4;
   Refused({small}, "struct_size is 4");

@@ -243,8 +243,16 @@ typedef struct msys_pool_config {
   uint32_t backlog;     /* jobs queued at most; 0: no limit.  Fixed at open() */
                         /* or when the pool is made */
   uint32_t stack_size_kib; /* of a worker's C stack; the largest of all pools */
-                           /* counts, as of the first attach(); 0: default */
+                           /* counts, as of the first attach(); 0: default; */
+                           /* else MSYS_STACK_KIB_MIN to MSYS_STACK_KIB_MAX */
 } msys_pool_config;
+
+/* Lua lets C functions call one another 200 deep before it says "C stack
+ * overflow".  With string.gsub that takes about 440 KiB, in a message handler a
+ * tenth more, and the innermost function needs some, too: a thread that had less
+ * would end the process. */
+#define MSYS_STACK_KIB_MIN 1024
+#define MSYS_STACK_KIB_MAX (1024 * 1024)
 
 #define MSYS_COMPLETION_RETURNS_JOB 0     /* runInPool(p, f, g): true, job    */
 #define MSYS_COMPLETION_RETURNS_RESULTS 1 /* ... suspends; gives f's results  */
