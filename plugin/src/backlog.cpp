@@ -54,4 +54,11 @@ bool Backlog::Cancel(Admission& admission) {
   return false;
 }
 
+std::uint64_t Backlog::waiting() {
+  MutexLock lock(mu_);
+  std::uint64_t count = 0;
+  for (Admission* a = waiting_; a != nullptr; a = a->next) ++count;
+  return count;
+}
+
 }  // namespace msys

@@ -37,6 +37,8 @@ class Backlog {
   void Leave() EXCLUDES(mu_);
   // False: it was granted already, or is being granted now.
   bool Cancel(Admission& admission) EXCLUDES(mu_);
+  // How many wait for room.
+  std::uint64_t waiting() EXCLUDES(mu_);
 
  private:
   // relaxed: it changes before there are jobs; figures are shown even then.

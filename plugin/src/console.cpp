@@ -93,12 +93,20 @@ std::string ListQueue(Pool& pool) {
       return true;
     });
   });
-  if (!more) return jobs.Text(0, "nothing is queued\n");
-  // The statistics know, without a look at each.
-  msys_pool_stats stats;
-  pool.Snapshot(stats);
-  return jobs.Text(std::max<std::uint64_t>(stats.queued, jobs.size() + 1) - jobs.size(),
-                   "");
+  const std::uint64_t waiting = pool.backlog.waiting();
+  std::uint64_t left = 0;
+  if (more) {
+    // The statistics know, without a look at each.
+    msys_pool_stats stats;
+    pool.Snapshot(stats);
+    left = std::max(stats.queued, jobs.size() + waiting + 1) - jobs.size() - waiting;
+  }
+  std::string out = jobs.Text(left, waiting == 0 ? "nothing is queued\n" : "");
+  if (waiting > 0) {
+    Append(out, "%llu more wait, with their scripts, for room in the backlog of %u\n",
+           static_cast<unsigned long long>(waiting), pool.backlog.size());
+  }
+  return out;
 }
 
 std::string ListRunning(Engine& engine, const Pool* only) {

@@ -448,14 +448,16 @@ void Pool::SumStats(msys_pool_stats& out) {
 void Pool::Snapshot(msys_pool_stats& out) {
   MutexLock lock(lanes_mu_);
   SumStats(out);
-  const std::uint64_t begun = out.running;
+  const std::uint64_t begun = out.running;  // and not ended
   const std::uint64_t over =
       out.done + out.failed + out.cancelled + out.refused;
   // Counters are read one by one while they change: never below zero.
   out.running = begun - std::min(begun, out.suspended);
   out.queued = out.submitted - std::min(out.submitted, over + begun);
   Subtract(out, baseline_);
-  // What was queued at the reset counts as submitted since.
+  const auto measured = static_cast<double>(out.invocations);
+  // What was queued at the reset counts as submitted since, what had begun as started.
+  out.invocations += baseline_.running;
   out.submitted = out.done + out.failed + out.cancelled + out.refused +
                   out.queued + out.running + out.suspended;
 
@@ -468,10 +470,9 @@ void Pool::Snapshot(msys_pool_stats& out) {
   out.threads = active();
   out.threads_active = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(out.threads, out.running));
-  if (out.invocations > 0) {
-    const auto n = static_cast<double>(out.invocations);
-    out.avg_concurrency /= n;
-    out.saturation /= n * 1e6;
+  if (measured > 0) {
+    out.avg_concurrency /= measured;
+    out.saturation /= measured * 1e6;
   } else {
     out.avg_concurrency = out.saturation = 0;
   }

@@ -111,6 +111,43 @@ TEST_F(ConsoleTest, AListOfMoreThanAThousandSaysHowManyMore) {
   gates_["first"].Open();
 }
 
+TEST_F(ConsoleTest, AQueueSaysWhoWaitsForRoom) {
+  TestPlugin plugin(api_, host_, {{"small", 1, 2}});
+  TestState state(plugin, 0, "s", std::ref(gates_));
+  std::vector<std::unique_ptr<Running>> running;
+  for (int i = 0; i < 8; ++i) {
+    running.push_back(state.Start("msys.runInPool('small', block)"));
+  }
+  gates_["block"].AwaitArrivals();
+  std::string answer;
+  api_.console(plugin.handle, "threads small queue",
+               [](void* ctx, const char* text, std::size_t length) {
+                 static_cast<std::string*>(ctx)->append(text, length);
+               },
+               &answer);
+  ExpectMatch(answer, "^small  s .*\nsmall  s .*\n5 more wait, with their scripts, for "
+                      "room in the backlog of 2\n$");
+  EXPECT_EQ(plugin.Stats("small").queued, 7u);
+  gates_["block"].Open();
+  for (auto& one : running) one->Wait();
+}
+
+// What runs meanwhile has started since, as what is queued has been submitted since.
+TEST_F(ConsoleTest, AResetWhileAClosureRuns) {
+  auto running = state_.Start("msys.runInPool('one', block)");
+  gates_["block"].AwaitArrivals();
+  Ask("threads reset");
+  EXPECT_EQ(plugin_.Stats("one").invocations, 1u);
+  gates_["block"].Open();
+  running->Wait();
+  const msys_pool_stats stats = plugin_.Stats("one");
+  EXPECT_EQ(stats.submitted, 1u);
+  EXPECT_EQ(stats.invocations, 1u);
+  EXPECT_EQ(stats.done, 1u);
+  Ask("threads reset");
+  EXPECT_EQ(plugin_.Stats("one").invocations, 0u);
+}
+
 TEST_F(ConsoleTest, ResetStartsAgainFromZero) {
   state_.Run("for _ = 1, 5 do msys.runInPool('one', function() end) end");
   ExpectMatch(Ask("threads one stats"), "Total invocations: 5\n");
