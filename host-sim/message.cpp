@@ -57,6 +57,16 @@ void InitGMime() {
   std::call_once(once, [] { g_mime_init(); });
 }
 
+namespace {
+
+GRef<GMimeMessage> Parse(GMimeStream* stream) {
+  const GRef<GMimeParser> parser(g_mime_parser_new_with_stream(stream));
+  return GRef<GMimeMessage>(
+      g_mime_parser_construct_message(parser.get(), nullptr));
+}
+
+}  // namespace
+
 GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view) {
   // GMime only reads through the array, so it may look into foreign memory.
   view->data = reinterpret_cast<guint8*>(const_cast<char*>(bytes.data()));
@@ -65,9 +75,14 @@ GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view) {
   // In this order: the stream frees the array that it was made with.
   g_mime_stream_mem_set_byte_array(GMIME_STREAM_MEM(stream.get()), view);
   g_mime_stream_mem_set_owner(GMIME_STREAM_MEM(stream.get()), FALSE);
-  const GRef<GMimeParser> parser(g_mime_parser_new_with_stream(stream.get()));
-  return GRef<GMimeMessage>(
-      g_mime_parser_construct_message(parser.get(), nullptr));
+  if (GRef<GMimeMessage> message = Parse(stream.get())) return message;
+  // It does not begin with a header: all of it is the body, as behind an empty line.
+  // A mail without a message would hide from policies, and be marked by none.
+  const GRef<GMimeStream> behind(g_mime_stream_mem_new());
+  g_mime_stream_write(behind.get(), "\n", 1);
+  g_mime_stream_write(behind.get(), bytes.data(), bytes.size());
+  g_mime_stream_reset(behind.get());
+  return Parse(behind.get());
 }
 
 const std::string* Dictionary::Find(const std::string& key) const noexcept {

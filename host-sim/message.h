@@ -31,8 +31,8 @@ struct GObjectUnref {
 template <typename T>
 using GRef = std::unique_ptr<T, GObjectUnref>;
 
-// Parses without copying: `bytes` must outlive the result, and `view` too.
-// nullptr: GMime finds no message in them.
+// Parses without copying: `bytes` must outlive the result, and `view` too.  What does
+// not begin with a header is a message without one.
 GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view);
 
 // Strings by name, for policies: VCTX_CONN, VCTX_MESS or VCTX_TRANS.

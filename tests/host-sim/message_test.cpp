@@ -196,5 +196,22 @@ TEST(MessageTest, ContextsAreApart) {
   EXPECT_EQ(first->context(Message::Context::kTransaction).Find("k"), nullptr);
 }
 
+// A mail must not hide from policies, or from what they put into it, by its first line.
+TEST(MessageTest, WhatDoesNotBeginWithAHeaderIsABody) {
+  for (const char* first : {": x", " x", "hello", "\x01"}) {
+    const std::string raw = std::string(first) + "\r\nSubject: y\r\n\r\nbody\r\n";
+    const auto message = Make(raw);
+    EXPECT_EQ(message->Text(nullptr), raw);
+    EXPECT_EQ(Types(*message), Strings{"text/plain"});
+    EXPECT_TRUE(Headers(*message, "Subject").empty());
+    EXPECT_EQ(message->Raw(), raw);
+    message->SetHeader("X-Spam", "yes");
+    EXPECT_EQ(Headers(*message, "X-Spam"), Strings{"yes"});
+    EXPECT_EQ(message->Raw(), "X-Spam: yes\r\n\r\n" + raw);
+  }
+  const auto nul = Make(std::string("\0x\nSubject: y\n", 14));
+  EXPECT_EQ(nul->Text(nullptr), std::string_view("\0x\nSubject: y\n", 14));
+}
+
 }  // namespace
 }  // namespace hostsim
