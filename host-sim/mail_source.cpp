@@ -84,10 +84,17 @@ bool IsDirectory(const fs::path& path) {
   return fs::is_directory(path, error);
 }
 
+// What was found, and not named by the user, may be a pipe, which nobody ends.
+void AddFound(MailSet& set, const fs::path& path) {
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) return AddFile(set, path);
+  Skip(set, path.string(), error ? error.message() : "is not a regular file");
+}
+
 void AddMaildir(MailSet& set, const fs::path& directory) {
   for (const char* sub : {"cur", "new"})
     for (const fs::path& entry : SortedEntries(set, directory / sub))
-      if (entry.filename().string()[0] != '.') AddFile(set, entry);
+      if (entry.filename().string()[0] != '.') AddFound(set, entry);
 }
 
 void AddDirectory(MailSet& set, const fs::path& directory) {
@@ -98,7 +105,7 @@ void AddDirectory(MailSet& set, const fs::path& directory) {
     if (IsDirectory(entry) && !fs::is_symlink(entry, error))
       AddDirectory(set, entry);
     else if (entry.extension() == ".eml" || entry.extension() == ".mbox")
-      AddFile(set, entry);
+      AddFound(set, entry);
   }
 }
 
@@ -163,8 +170,7 @@ Mail MakeMail(std::string origin, std::string bytes) {
   mail.origin = std::move(origin);
   mail.bytes = std::make_shared<const std::string>(std::move(bytes));
   GByteArray view{};
-  if (const auto message = ParseMessage(*mail.bytes, &view))
-    FillEnvelope(message.get(), &mail);
+  FillEnvelope(ParseMessage(*mail.bytes, &view).get(), &mail);
   if (mail.recipients.empty()) mail.recipients = {"postmaster@example.com"};
   const std::size_t at = mail.mailfrom.rfind('@');
   mail.ehlo =

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "temp_dir.h"
@@ -121,16 +122,18 @@ TEST(LoadMailTest, WhatCannotBeReadIsCountedAndLeftOut) {
   dir.Write("a.eml", kMail);
   dir.Write("empty.eml", "");
   dir.Write("bad.mbox", "no from line\n");
+  ASSERT_EQ(::mkfifo(dir.Path("pipe.eml").c_str(), 0600), 0);
   const std::string missing = dir.Path("missing.eml");
   testing::internal::CaptureStderr();
   const MailSet set = LoadMail({dir.Path(""), missing});
   const std::string log = testing::internal::GetCapturedStderr();
   EXPECT_EQ(set.mails.size(), 1u);
-  EXPECT_EQ(set.unreadable, 3u);
+  EXPECT_EQ(set.unreadable, 4u);
   EXPECT_NE(log.find("skipping " + missing + ": No such file or directory"),
             std::string::npos)
       << log;
   EXPECT_NE(log.find("empty.eml: is empty"), std::string::npos) << log;
+  EXPECT_NE(log.find("pipe.eml: is not a regular file"), std::string::npos) << log;
   EXPECT_NE(log.find("bad.mbox: is not an mbox"), std::string::npos) << log;
 }
 
