@@ -138,7 +138,12 @@ bool Parse(cfg_t* cfg, std::istream& in) {
   text += std::string(kEnd) + " = 1\n";
   const std::unique_ptr<FILE, int (*)(FILE*)> stream(
       ::fmemopen(text.data(), text.size(), "r"), std::fclose);
-  return stream && cfg_parse_fp(cfg, stream.get()) == CFG_SUCCESS;
+  cfg_setint(cfg, kEnd, 0);
+  if (!stream || cfg_parse_fp(cfg, stream.get()) != CFG_SUCCESS) return false;
+  const bool whole = cfg_getint(cfg, kEnd) == 1;
+  if (!whole) cfg_error(cfg, "a comment that begins with /* does not end");
+  cfg_setint(cfg, kEnd, 0);  // of the file that includes this one, it may be
+  return whole;
 }
 
 // Include("file"): what it says stands here.  Not by cfg_include(), which an

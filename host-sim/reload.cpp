@@ -10,18 +10,32 @@
 namespace hostsim {
 namespace {
 
-const PoolConfig* FindPool(const Config& config, const std::string& name) {
+// In a container of pools, by name; its end: not there.
+auto Find(auto& pools, const std::string& name) {
+  return std::ranges::find_if(pools, [&](const auto& pool) {
+    return strcasecmp(std::string(pool.name).c_str(), name.c_str()) == 0;
+  });
+}
+
+std::string Title(const PoolConfig& pool) {
+  return "ThreadPool \"" + pool.name + "\"";
+}
+
+// Stacks are as large as the largest that was asked for when threads began.
+std::uint32_t LargestStackKib(const Config& config) {
+  std::uint32_t largest = 0;
   for (const PoolConfig& pool : config.pools)
-    if (strcasecmp(pool.name.c_str(), name.c_str()) == 0) return &pool;
-  return nullptr;
+    if (pool.stack_size_kib != MSYS_UNSET)
+      largest = std::max(largest, pool.stack_size_kib);
+  return largest;
 }
 
 void DifferPools(const Config& running, const Config& read,
                  std::vector<std::string>* out) {
   for (const PoolConfig& old : running.pools) {
-    const std::string what = "ThreadPool \"" + old.name + "\"";
-    const PoolConfig* now = FindPool(read, old.name);
-    if (!now) {
+    const std::string what = Title(old);
+    const auto now = Find(read.pools, old.name);
+    if (now == read.pools.end()) {
       out->push_back(what + " is gone from the file, but keeps what it has");
       continue;
     }
@@ -34,6 +48,21 @@ void DifferPools(const Config& running, const Config& read,
   }
 }
 
+// Pools of which the running configuration says nothing.
+void DifferNewPools(const Config& running, const Config& read,
+                    const PoolStats& pools, std::vector<std::string>* out) {
+  for (const PoolConfig& now : read.pools) {
+    if (Find(running.pools, now.name) != running.pools.end()) continue;
+    const auto had = Find(pools, now.name);
+    if (had != pools.end() && now.backlog != MSYS_UNSET &&
+        now.backlog != had->backlog)
+      out->push_back(Title(now) + " Backlog");
+    if (now.stack_size_kib != MSYS_UNSET &&
+        now.stack_size_kib > LargestStackKib(running))
+      out->push_back(Title(now) + " Stack_Size");
+  }
+}
+
 bool SameScripts(const Config& a, const Config& b) {
   return std::equal(a.scripts.begin(), a.scripts.end(), b.scripts.begin(),
                     b.scripts.end(), [](const auto& x, const auto& y) {
@@ -43,8 +72,8 @@ bool SameScripts(const Config& a, const Config& b) {
 
 }  // namespace
 
-std::vector<std::string> NeedRestart(const Config& running,
-                                     const Config& read) {
+std::vector<std::string> NeedRestart(const Config& running, const Config& read,
+                                     const PoolStats& pools) {
   std::vector<std::string> out;
   const auto check = [&](bool same, const char* key) {
     if (!same) out.push_back(key);
@@ -63,6 +92,7 @@ std::vector<std::string> NeedRestart(const Config& running,
   check(running.shutdown_timeout_s == read.shutdown_timeout_s,
         "Shutdown_Timeout");
   DifferPools(running, read, &out);
+  DifferNewPools(running, read, pools, &out);
   return out;
 }
 
@@ -71,6 +101,7 @@ Reloader::Reloader(Config running, Plugin& plugin)
 
 bool Reloader::Reload(std::string* text) {
   std::string error;
+  const auto pools = plugin_.PoolStats();
   const auto read = ReadConfig(running_.file, &error);
   if (read) {
     if (plugin_.Configure(*read, &error) != MSYS_OK)
@@ -85,25 +116,28 @@ bool Reloader::Reload(std::string* text) {
     return false;
   }
   *text = running_.file.string() + " is applied\n";
-  for (const std::string& key : NeedRestart(running_, *read)) {
+  for (const std::string& key : NeedRestart(running_, *read, pools)) {
     const std::string line = "needs a restart: " + key;
     Log(MSYS_LOG_WARNING, "config", line);
     *text += line + "\n";
   }
   Log(MSYS_LOG_NOTICE, "config", running_.file.string() + " is applied");
-  Keep(*read);
+  Keep(*read, pools);
   return true;
 }
 
 // What the plugin has taken is what runs; the rest is still as it was.
-void Reloader::Keep(const Config& read) {
+void Reloader::Keep(const Config& read, const PoolStats& pools) {
+  const std::uint32_t largest = LargestStackKib(running_);
   for (const PoolConfig& pool : read.pools) {
-    const PoolConfig* old = FindPool(running_, pool.name);
-    if (!old)
-      running_.pools.push_back(pool);
-    else if (pool.concurrency != MSYS_UNSET)
-      running_.pools[static_cast<std::size_t>(old - running_.pools.data())]
-          .concurrency = pool.concurrency;
+    const auto old = Find(running_.pools, pool.name);
+    if (old != running_.pools.end()) {
+      if (pool.concurrency != MSYS_UNSET) old->concurrency = pool.concurrency;
+      continue;
+    }
+    PoolConfig& kept = running_.pools.emplace_back(pool);
+    if (Find(pools, pool.name) != pools.end()) kept.backlog = MSYS_UNSET;
+    if (kept.stack_size_kib > largest) kept.stack_size_kib = MSYS_UNSET;
   }
 }
 

@@ -10,9 +10,13 @@
 
 namespace hostsim {
 
+using PoolStats = std::vector<msys_pool_stats>;
+
 // What differs from the running configuration and needs a restart, a line each.
-// The concurrency of pools and new pools do not.
-std::vector<std::string> NeedRestart(const Config& running, const Config& read);
+// The concurrency of pools and new pools do not.  `pools` are those of the plugin, of
+// which the running configuration need not speak.
+std::vector<std::string> NeedRestart(const Config& running, const Config& read,
+                                     const PoolStats& pools);
 
 // Threads: the main thread.
 class Reloader {
@@ -25,7 +29,7 @@ class Reloader {
   bool Reload(std::string* text);
 
  private:
-  void Keep(const Config& read);
+  void Keep(const Config& read, const PoolStats& pools);
 
   Config running_;
   Plugin& plugin_;

@@ -112,6 +112,8 @@ TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
   ExpectError("Metrics { Address = \"[::1]:9464\" }\n", 1, "numeric IPv4");
   ExpectError("Metrics { Port = 9464 }\n", 1, "no such option 'Port'");
   ExpectError("Lua {\n", 1, "a } is missing before the end");
+  // What follows would be left out without a word.
+  ExpectError("EventLoop { }\n/* pools\nThreadPool \"IO\" { }\n", 3, "comment");
   ExpectError("Log { File = \"x }\n", 1, "premature end of file");
 }
 
@@ -136,6 +138,16 @@ TEST_F(ConfigTest, AnErrorNamesTheIncludedFile) {
   const std::string pools = dir_.Write("pools.conf", "\nEventLop { }\n");
   EXPECT_FALSE(Read("Include(\"pools.conf\")\n"));
   EXPECT_EQ(error_.find(pools + ":2: "), 0u) << error_;
+}
+
+TEST_F(ConfigTest, ACommentEndsInItsFile) {
+  dir_.Write("open.conf", "EventLoop { }\n/* pools\n");
+  dir_.Write("whole.conf", "EventLoop { } /* pools */\n");
+  EXPECT_FALSE(Read("Include(\"open.conf\")\nLua { }\n"));
+  EXPECT_NE(error_.find("open.conf:2: a comment"), std::string::npos) << error_;
+  EXPECT_TRUE(Read("Include(\"whole.conf\")\nLua { }\n")) << error_;
+  EXPECT_FALSE(Read("Include(\"whole.conf\")\n/* Lua { }\n"));
+  EXPECT_NE(error_.find("host.conf:2: a comment"), std::string::npos) << error_;
 }
 
 TEST_F(ConfigTest, AfterAnIncludedFileErrorsNameTheFirstAgain) {

@@ -1,6 +1,7 @@
 // The configuration changes while jobs are in flight.
 #include "reload.h"
 
+#include <cstring>
 #include <filesystem>
 
 #include "live_host.h"
@@ -141,6 +142,12 @@ TEST_F(ReloadTest, ABadFileSaysWhere) {
         EXPECT_NE(answer.text.find("restart: EventLoop Concurrency\n"),
                   std::string::npos)
             << answer.text;
+        for (int i = 0; i < 2; ++i) {  // it stays as it is, and is named again
+          EXPECT_NE(answer.text.find("restart: ThreadPool \"IO\" Backlog\n"),
+                    std::string::npos)
+              << answer.text;
+          answer = Ask("config reload");
+        }
         EXPECT_FALSE(Ask("config").good);
         EXPECT_NE(Ask("help").text.find("config reload"), std::string::npos);
         const int fifo = ::open(Fifo().c_str(), O_RDWR);
@@ -159,17 +166,34 @@ TEST_F(ReloadTest, ABadFileSaysWhere) {
 TEST(NeedRestartTest, NamesWhatDiffers) {
   Config a;
   a.pools = {{"dns", 4, 10, MSYS_UNSET}, {"old", 1, MSYS_UNSET, MSYS_UNSET}};
-  EXPECT_TRUE(NeedRestart(a, a).empty());
+  const auto pool = [](const char* name, std::uint32_t backlog) {
+    msys_pool_stats stats{};
+    std::strcpy(stats.name, name);
+    stats.backlog = backlog;
+    return stats;
+  };
+  const PoolStats pools{pool("dns", 10), pool("old", 0), pool("Unlink", 100)};
+  EXPECT_TRUE(NeedRestart(a, a, pools).empty());
   Config b = a;
-  b.pools = {{"DNS", 8, 10, MSYS_UNSET}, a.pools[1], {"new", 2, 3, 4}};
-  EXPECT_TRUE(NeedRestart(a, b).empty());
+  b.pools = {{"DNS", 8, 10, MSYS_UNSET}, a.pools[1], {"new", 2, 3, 0},
+             {"unlink", 2, 100, MSYS_UNSET}};
+  EXPECT_TRUE(NeedRestart(a, b, pools).empty());
+  // Of what the running file says nothing the plugin has something.
+  b.pools = {a.pools[0], a.pools[1], {"new", 2, 3, 2048}, {"unlink", 2, 5, MSYS_UNSET}};
+  EXPECT_EQ(NeedRestart(a, b, pools),
+            (std::vector<std::string>{"ThreadPool \"new\" Stack_Size",
+                                      "ThreadPool \"unlink\" Backlog"}));
+  a.pools[0].stack_size_kib = b.pools[0].stack_size_kib = 4096;
+  b.pools.pop_back();
+  EXPECT_TRUE(NeedRestart(a, b, pools).empty()) << "the largest counts";
+  a.pools[0].stack_size_kib = MSYS_UNSET;
   b.pools = {{"dns", MSYS_UNSET, 11, 64}};
   b.plugin_path = "x";
   b.max_states = 3;
   b.scripts = {{"s", "t"}};
   b.control_socket = "u";
   b.metrics_address = "127.0.0.1:1";
-  EXPECT_EQ(NeedRestart(a, b),
+  EXPECT_EQ(NeedRestart(a, b, pools),
             (std::vector<std::string>{
                 "Plugin Path", "Lua Max_States", "Lua Script", "Control Socket",
                 "Metrics Address",
