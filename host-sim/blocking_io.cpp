@@ -143,6 +143,7 @@ void RunCommand(const char* command, IoResult* out) noexcept {
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&files, ends[1], 1);
+  posix_spawn_file_actions_addclosefrom_np(&files, 3);
   // Workers block signals; the command is to be ended by them as usual.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);

@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "close_on_exec.h"
 #include "log.h"
 
 namespace hostsim {
@@ -187,6 +188,7 @@ bool Control::Listen(const std::filesystem::path& path, std::string* error) {
   }
   error_code failure;
   acceptor_.open(Protocol(), failure);
+  if (!failure) CloseOnExec(acceptor_);
   if (!failure) acceptor_.bind(Protocol::endpoint(name), failure);
   if (failure) {
     *error = what + failure.message();
@@ -231,6 +233,7 @@ void Control::Accept() {
 }
 
 void Control::Accepted(Protocol::socket socket) {
+  CloseOnExec(socket);
   const auto client = std::make_shared<Client>(*this, std::move(socket));
   const bool full = clients_.size() >= kMostClients;
   clients_.insert(client);

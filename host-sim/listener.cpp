@@ -5,6 +5,7 @@
 #include <boost/asio/buffer.hpp>
 #include <cstdio>
 
+#include "close_on_exec.h"
 #include "endpoint.h"
 #include "log.h"
 #include "smtp_reply.h"
@@ -37,6 +38,7 @@ bool Listener::Open(std::string* error) {
     if (!failure) call();
   };
   then([&] { acceptor_.open(address->protocol(), failure); });
+  then([&] { CloseOnExec(acceptor_); });
   then([&] {
     acceptor_.set_option(tcp::acceptor::reuse_address(true), failure);
   });
@@ -80,6 +82,7 @@ void Listener::Refuse(tcp::socket& socket, const char* text) {
 }
 
 void Listener::Accepted(tcp::socket socket) {
+  CloseOnExec(socket);
   error_code failure;
   const tcp::endpoint remote = socket.remote_endpoint(failure);
   if (failure) return;  // gone already

@@ -1,4 +1,6 @@
 // host-sim: a small mail server around the runInPool plugin.
+#include <signal.h>
+
 #include <iostream>
 #include <string>
 
@@ -9,6 +11,21 @@
 #include "log.h"
 #include "message.h"
 #include "options.h"
+
+namespace {
+
+// What must not end a run: a log on a closed pipe, a file that has reached the limit
+// of its size, and a SIGHUP before there is a configuration to read again.  By a
+// handler, which unlike SIG_IGN commands that policies run do not inherit.
+void OutliveSignals() {
+  struct sigaction nothing {};
+  nothing.sa_handler = [](int) {};
+  nothing.sa_flags = SA_RESTART;
+  for (const int signal : {SIGPIPE, SIGXFSZ, SIGHUP})
+    ::sigaction(signal, &nothing, nullptr);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace hostsim;
@@ -29,6 +46,7 @@ int main(int argc, char** argv) {
   if (options.action == Options::Action::kControl)
     return RunControlClient(options.control, options.command, std::cout,
                             std::cerr);
+  OutliveSignals();
   const auto config = ReadConfig(options.config, &error);
   if (!config) {
     std::cerr << error;

@@ -21,6 +21,18 @@ function mod:validate_mailfrom(address, ac, vctx)
   if address:find('^later') then vctx:set_code(450, 'come back') end
   if address:find('^bye') then vctx:disconnect(421, 'no more') end
   if address:find('^broken') then error('broken policy') end
+  if address:find('^files') then
+    local list = 'ls -l /proc/$$/fd | grep -c socket'
+    local function count() return tonumber((msys.execute(list))) end
+    vctx:set_code(250, select(2, msys.runInPool('IO', count)) .. ' ' ..
+                       count() .. ' ' .. io.popen(list):read('n'))
+  end
+  if address:find('^linger') then
+    msys.runInPool('IO', function()
+      print('lingers')
+      msys.execute('exec sleep 20 2>&1')
+    end)
+  end
   if address:find('^slow') then
     msys.runInPool('IO', function() %s end)
   end
@@ -87,6 +99,12 @@ Shutdown_Timeout = {shutdown}
         with open(path, "w", encoding="utf-8") as out:
             out.write(text)
         return path
+
+    def await_log(self, text):
+        while not any(text in line for line in list(self.log)):
+            if self.process.poll() is not None:
+                raise AssertionError(text + " is not in " + "".join(self.log))
+            os.sched_yield()
 
     def connect(self):
         return Client(self.port)

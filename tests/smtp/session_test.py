@@ -88,6 +88,11 @@ class SessionTest(unittest.TestCase):
         self.expect(client, b"RSET\r\n", "250")
         self.expect(client, b"RCPT TO:<a@b>\r\n", "503")
 
+    def test_commands_of_a_policy_have_no_sockets(self):
+        client, other = self.client(), self.client()
+        self.expect(client, b"MAIL FROM:<files@one.test>\r\n", "250 0 0 0")
+        other.close()
+
     def test_rset_forgets_the_recipients(self):
         client = self.client()
         self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
