@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 
@@ -56,13 +59,21 @@ bool Host::LoadParts() {
   return policy_.has_value();
 }
 
-bool Host::OpenPlugin() {
+bool Host::CannotOpen(const std::string& error) {
+  std::cerr << "host-sim: " << error << '\n';
+  unopened_ = true;
+  return false;
+}
+
+int Host::OpenPlugin() {
   plugin_.emplace(loaded_->api, loops_, options_.run_inline);
   plugin_->SetCollector(observation_.collector());
   std::string error;
-  if (plugin_->Open(config_, &error) == MSYS_OK) return true;
-  std::cerr << "host-sim: the plugin cannot be opened: " << error << '\n';
-  return false;
+  const msys_status status = plugin_->Open(config_, &error);
+  if (status == MSYS_OK) return kExitDone;
+  std::cerr << "host-sim: " << config_.file.string()
+            << ": the plugin cannot be opened: " << error << '\n';
+  return status == MSYS_E_ARG ? kExitUsage : kExitSetup;
 }
 
 // SIGHUP is taken from here on, with a control socket and without one.
@@ -76,9 +87,7 @@ bool Host::OpenControl() {
     return console_->Run(command);
   });
   std::string error;
-  if (control_->Listen(config_.control_socket, &error)) return true;
-  std::cerr << "host-sim: " << error << '\n';
-  return false;
+  return control_->Listen(config_.control_socket, &error) || CannotOpen(error);
 }
 
 bool Host::OpenMetrics() {
@@ -86,14 +95,13 @@ bool Host::OpenMetrics() {
   metrics_.emplace(
       std::make_shared<HostMetrics>(loops_, *plugin_, *states_, counts_));
   std::string error;
-  if (metrics_->Open(config_.metrics_address, &error)) return true;
-  std::cerr << "host-sim: " << config_.file.string() << ": Metrics: " << error
-            << '\n';
-  return false;
+  return metrics_->Open(config_.metrics_address, &error) ||
+         CannotOpen(config_.file.string() + ": Metrics: " + error);
 }
 
 int Host::CheckConfig() {
-  if (!LoadParts() || !OpenPlugin()) return kExitSetup;
+  if (!LoadParts()) return kExitSetup;
+  if (const int status = OpenPlugin()) return status;
   std::string error;
   if (plugin_->Stop(0, &error) != MSYS_OK || plugin_->Close() != MSYS_OK)
     return kExitSetup;
@@ -127,12 +135,13 @@ int Host::Run() {
     std::cerr << "host-sim: " << error << '\n';
     return kExitUsage;
   }
-  if (!LoadParts() || !OpenPlugin()) return kExitSetup;
+  if (!LoadParts()) return kExitSetup;
+  if (const int status = OpenPlugin()) return status;
   if (!OpenControl()) {
     std::string ignored;
     plugin_->Stop(0, &ignored);
     plugin_->Close();
-    return kExitSetup;
+    return kExitFailed;
   }
   WatchSignals();
   for (const auto& loop : loops_) loop->Start();
@@ -144,7 +153,7 @@ int Host::Run() {
   if (!stuck_) CloseStates();
   StopPlugin();
   progress_.reset();
-  int status = stopping_ ? kExitFailed : kExitSetup;
+  int status = stopping_ || unopened_ ? kExitFailed : kExitSetup;
   if (ready) {
     const bool written = WriteReport();
     status = written ? ExitStatus() : kExitFailed;
@@ -158,6 +167,12 @@ int Host::Run() {
   plugin_->Close();
   for (const auto& loop : loops_) loop->Stop();
   return status;
+}
+
+Host::Clock::time_point Host::Deadline() {
+  if (!deadline_)
+    deadline_ = Clock::now() + std::chrono::seconds(config_.shutdown_timeout_s);
+  return *deadline_;
 }
 
 bool Host::WaitFor(const bool& flag,
@@ -197,10 +212,7 @@ bool Host::RunSessions() {
   if (serving()) {
     listener_.emplace(*states_, loops_, *config_.listener, counts_, over);
     std::string error;
-    if (!listener_->Open(&error)) {
-      std::cerr << "host-sim: " << error << '\n';
-      return false;
-    }
+    if (!listener_->Open(&error)) return CannotOpen(error);
   } else {
     replay_.emplace(*states_, loops_, mail_.mails, sessions_,
                     options_.concurrency, counts_, over);
@@ -233,7 +245,7 @@ void Host::CancelAll(bool at_once) {
 // before detach would drop them.  No event says so, hence a look at the
 // figures every few milliseconds.
 void Host::WaitForPools() {
-  const auto deadline = Clock::now() + Timeout();
+  const auto deadline = Deadline();
   boost::asio::steady_timer poll(main_);
   while (BusyJobs(plugin_->PoolStats()) > 0 && Clock::now() < deadline) {
     bool elapsed = false;
@@ -254,7 +266,7 @@ void Host::CloseStates() {
   states_->CloseAll([this, closed] {
     boost::asio::post(main_, [closed] { *closed = true; });
   });
-  if (WaitFor(*closed, Clock::now() + Timeout() + kCancelGrace)) return;
+  if (WaitFor(*closed, std::max(Deadline(), Clock::now()) + kCancelGrace)) return;
   stuck_ = true;
   report_.drained = false;
   for (const std::string& name : states_->StillOpen())
@@ -271,11 +283,11 @@ void Host::StopPlugin() {
     std::signal(SIGTERM, ExitAtOnce);
   }
   // When something is stuck, only to have the plugin log what still runs.
-  const std::chrono::milliseconds deadline =
-      stuck_ ? std::chrono::milliseconds(0) : Timeout();
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::max(Deadline() - Clock::now(), Clock::duration::zero()));
   std::string error;
-  const msys_status status =
-      plugin_->Stop(static_cast<std::uint32_t>(deadline.count()), &error);
+  const msys_status status = plugin_->Stop(
+      stuck_ ? 0 : static_cast<std::uint32_t>(left.count()), &error);
   if (status == MSYS_OK) return;
   stuck_ = true;
   report_.drained = false;
@@ -290,17 +302,25 @@ bool Host::WriteReport() {
       serving() ? config_.listener->max_connections : options_.concurrency;
   report_.states = states_->size();
   Collect(loops_, *plugin_, counts_, &report_);
-  if (options_.report_text && options_.json != "-") std::cout << ReportText(report_) << std::flush;
-  if (options_.json.empty()) return true;
-  const std::string json = ReportJson(report_);
+  const auto written = [](std::ostream& out, const std::string& text,
+                          const std::string& where) {
+    if (out) errno = 0;
+    out << text << std::flush;
+    if (!out)
+      std::cerr << "host-sim: cannot write the report to " << where << ": "
+                << strerror(errno) << '\n';
+    return out.good();
+  };
+  bool good = true;
   if (options_.json == "-") {
-    std::cout << json << std::flush;
-    return std::cout.good();
+    good = written(std::cout, ReportJson(report_), "standard output");
+  } else if (options_.report_text) {
+    good = written(std::cout, ReportText(report_), "standard output");
   }
+  if (options_.json.empty() || options_.json == "-") return good;
+  errno = 0;
   std::ofstream out(options_.json, std::ios::binary);
-  out << json << std::flush;
-  if (!out) std::cerr << "host-sim: cannot write \"" << options_.json << "\"\n";
-  return out.good();
+  return written(out, ReportJson(report_), '"' + options_.json + '"') && good;
 }
 
 int Host::ExitStatus() const {
@@ -346,7 +366,7 @@ void Host::OnSignal(int signal) {
       if (!error) then();
     });
   };
-  after(Timeout(), [this, after] {
+  after(Deadline() - Clock::now(), [this, after] {
     CancelAll(false);
     after(kCancelGrace, [this, after] {
       CancelAll(true);

@@ -59,10 +59,12 @@ class Host {
  private:
   using Clock = std::chrono::steady_clock;
 
-  bool LoadParts();  // plugin, policy; says what is wrong
-  bool OpenPlugin();
+  // These say what is wrong.
+  bool LoadParts();  // plugin, policy
+  int OpenPlugin();  // the exit status
   bool OpenControl();
   bool OpenMetrics();
+  bool CannotOpen(const std::string& error);  // a socket, a directory; false
   bool OpenFirstState();
   bool PrepareMail();  // says when there is neither mail nor a listener
   bool serving() const { return options_.paths.empty(); }
@@ -82,9 +84,9 @@ class Host {
   // Runs handlers of main_ until `flag` or, if it has passed, the deadline.
   bool WaitFor(const bool& flag,
                std::optional<Clock::time_point> deadline = {});
-  std::chrono::seconds Timeout() const {
-    return std::chrono::seconds(config_.shutdown_timeout_s);
-  }
+  // Until then what runs may go on: from the first signal on, or the end of the
+  // sessions.
+  Clock::time_point Deadline();
 
   const Options& options_;
   const Config& config_;
@@ -94,6 +96,7 @@ class Host {
       main_work_{main_.get_executor()};
   boost::asio::signal_set signals_{main_};
   boost::asio::signal_set hangup_{main_};
+  std::optional<Clock::time_point> deadline_;
   boost::asio::steady_timer shutdown_timer_{main_};
   boost::asio::steady_timer progress_timer_{main_};
 
@@ -115,6 +118,7 @@ class Host {
   std::optional<MetricsServer> metrics_;
   Report report_;
   bool sessions_over_ = false;
+  bool unopened_ = false;  // what another start may be able to open
   bool stopping_ = false;  // a signal came
   bool stuck_ = false;     // something did not end: nothing may be torn down
 };

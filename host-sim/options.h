@@ -9,7 +9,7 @@ namespace hostsim {
 
 // Exit statuses.
 inline constexpr int kExitDone = 0;    // every session ended and none by error
-inline constexpr int kExitFailed = 1;  // some failed, or not all drained
+inline constexpr int kExitFailed = 1;  // some failed, not all drained, no socket
 inline constexpr int kExitUsage = 2;   // command line, configuration, no mail
 inline constexpr int kExitSetup = 3;   // the plugin or a policy does not load
 

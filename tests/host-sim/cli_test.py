@@ -4,6 +4,7 @@ usage: cli_test.py HOST_SIM PLUGIN NO_ENTRY_PLUGIN
 """
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -138,7 +139,43 @@ class CliTest(unittest.TestCase):
     def test_a_report_that_cannot_be_written(self):
         status, _, errors = self.replay("--json", "/nowhere/report.json")
         self.assertEqual(status, FAILED)
-        self.assertIn('host-sim: cannot write "/nowhere/report.json"\n', errors)
+        self.assertIn('host-sim: cannot write the report to "/nowhere/report.json": '
+                      'No such file or directory\n', errors)
+        for more in ((), ("--json", "-")):
+            with open("/dev/full", "w") as full:
+                host = subprocess.run([HOST_SIM, "--config", "host.conf", *more, "a.eml"],
+                                      cwd=self.folder, text=True, stdout=full,
+                                      stderr=subprocess.PIPE, timeout=100, check=False)
+            self.assertEqual(host.returncode, FAILED)
+            self.assertIn("host-sim: cannot write the report to standard output: "
+                          "No space left on device\n", host.stderr)
+
+    def test_a_log_that_cannot_grow(self):
+        self.configure(more='Log { File = "log" }\n')
+        host = subprocess.run(
+            [HOST_SIM, "--config", "host.conf", "a.eml"], cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=100, check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5)))
+        self.assertEqual(host.returncode, DONE, host)
+        self.assertEqual(os.path.getsize(os.path.join(self.folder, "log")), 5)
+
+    def test_a_log_that_nobody_reads(self):
+        host = self.start("--config", "host.conf", "a.eml")
+        host.stderr.close()
+        host.stderr = None
+        self.assertIn("accepted", host.communicate(timeout=100)[0])
+        self.assertEqual(host.returncode, DONE)
+
+    def test_a_hangup_before_there_is_a_configuration(self):
+        with open(os.path.join(self.folder, "host.conf")) as file:
+            conf = file.read()
+        os.mkfifo(os.path.join(self.folder, "late.conf"))
+        host = self.start("--config", "late.conf", "a.eml")
+        with open(os.path.join(self.folder, "late.conf"), "w") as late:
+            host.send_signal(signal.SIGHUP)
+            late.write(conf)
+        host.communicate(timeout=100)
+        self.assertEqual(host.returncode, DONE)
 
     def test_a_policy_that_fails(self):
         self.configure("error('at load')")

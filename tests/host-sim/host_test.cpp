@@ -332,8 +332,8 @@ TEST_F(HostTest, NoMessageIsAnError) {
 
 TEST_F(HostTest, APluginThatRefusesIsNamed) {
   const Ran ran = Run("", 1, "ThreadPool \"refuse\" { }");
-  EXPECT_EQ(ran.status, kExitSetup);
-  EXPECT_NE(ran.err.find("the plugin cannot be opened: pool \"refuse\" is "
+  EXPECT_EQ(ran.status, kExitUsage);  // it is the configuration's fault
+  EXPECT_NE(ran.err.find("host.conf: the plugin cannot be opened: pool \"refuse\" is "
                          "refused"),
             std::string::npos)
       << ran.err;

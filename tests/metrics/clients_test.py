@@ -167,7 +167,7 @@ class ClientsTest(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = "127.0.0.1:%d" % taken.getsockname()[1]
             status, err = self.start_badly(address)
-        self.assertEqual(status, 3)
+        self.assertEqual(status, 1)
         self.assertIn(f"Metrics: cannot bind to {address}: 98 (Address already "
                       "in use)", err)
 

@@ -4,6 +4,7 @@ usage: stop_test.py HOST_SIM PLUGIN
 """
 import resource
 import signal
+import time
 import unittest
 
 from server import Server
@@ -37,6 +38,17 @@ class StopTest(unittest.TestCase):
         client.close()
         self.assertEqual(server.wait(), 1)
         self.assertEqual(server.mails(), [])
+
+    def test_one_deadline_for_all_that_is_still_to_end(self):
+        server = self.start(shutdown=5)
+        client = server.connect().greet()
+        client.send(b"MAIL FROM:<linger@one.test>\r\n")
+        server.await_log("lingers")
+        begin = time.monotonic()
+        server.signal()
+        self.assertEqual(server.wait(), 1)
+        self.assertLess(time.monotonic() - begin, 10, "".join(server.log))
+        client.close()
 
     def test_a_second_signal_ends_it_at_once(self):
         server = self.start(shutdown=500)
