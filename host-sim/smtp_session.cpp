@@ -246,7 +246,12 @@ void SmtpSession::PolicyTimeout() {
   Logf(MSYS_LOG_WARNING, "session",
        "%s: the policy took more than %u s for %s; cancelled", conn_id_.c_str(),
        config_.policy_timeout_s, PhaseName(phase_));
-  runner_->CancelPhase();
+  if (work_ == Work::kDealloc) return runner_->CancelPhase();
+  if (leaving_) return;  // that has cancelled it
+  // The callout is over only when its closure is, however long that takes; the
+  // client is not kept waiting, and nothing of the session is used again.
+  by_error_ = true;
+  CloseWith(421, kLater, Outcome::kTempfailed);
 }
 
 void SmtpSession::PhaseDone(const PhaseResult& result) {

@@ -2,8 +2,8 @@
 //
 // Works on one thing at a time (Work), so that replies come in the order of the
 // commands; commands that were pipelined wait in the input meanwhile.  A policy
-// that fails or takes longer than Policy_Timeout costs this session a 451 (421
-// before the greeting), and no other session anything.
+// that fails costs this session a 451 (421 before the greeting), and no other
+// session anything; one that takes longer than Policy_Timeout ends it with 421.
 //
 //   commands   smtp_session.cpp: a command to a phase, its result to a reply
 //   mail       smtp_mail.cpp: what follows DATA, up to the Maildir and the 250

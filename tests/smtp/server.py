@@ -33,9 +33,6 @@ function mod:validate_mailfrom(address, ac, vctx)
       msys.execute('exec sleep 20 2>&1')
     end)
   end
-  if address:find('^slow') then
-    msys.runInPool('IO', function() %s end)
-  end
   return C
 end
 function mod:validate_rcptto(msg, address, ac, vctx)
@@ -54,20 +51,19 @@ function mod:validate_data(msg, ac, vctx)
 end
 msys.registerModule('test', mod)
 """
-# Longer than Policy_Timeout, in a pool thread, and over before the stop.
-BUSY = "local t = os.time() + 3 while os.time() < t do end"
 
 
 class Server:
     def __init__(self, keys="", shutdown=5, loops=2, top="",
-                 options=()):
+                 options=(), policy=POLICY, states=4, seen=None):
         self.dir = tempfile.mkdtemp(prefix="host-sim-smtp-")
         self.maildir = os.path.join(self.dir, "mail")
-        self.write("policy.lua", POLICY % BUSY)
+        self.seen = seen  # is called with the server and each line of the log
+        self.write("policy.lua", f"local DIR = '{self.dir}'\n{policy}")
         conf = self.write("host.conf", f"""
 Plugin "runinpool" {{ Path = "{sys.argv[2]}" }}
 EventLoop {{ Concurrency = {loops} }}
-Lua {{ Max_States = 4 Script "policy" {{ Source = "policy.lua" }} }}
+Lua {{ Max_States = {states} Script "policy" {{ Source = "policy.lua" }} }}
 Listener "smtp" {{ Address = "127.0.0.1:0" Maildir = "mail" Hostname = "mx.test"
   {keys} }}
 Shutdown_Timeout = {shutdown}
@@ -78,8 +74,7 @@ Shutdown_Timeout = {shutdown}
             stderr=subprocess.PIPE, text=True, errors="replace")
         self.log = []
         self.port = None
-        for line in self.process.stderr:
-            self.log.append(line)
+        for line in self._lines():
             found = re.search(r"smtp on 127\.0\.0\.1:(\d+)", line)
             if found:
                 self.port = int(found.group(1))
@@ -90,9 +85,16 @@ Shutdown_Timeout = {shutdown}
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
-    def _read(self):
+    def _lines(self):
         for line in self.process.stderr:
             self.log.append(line)
+            if self.seen:
+                self.seen(self, line)
+            yield line
+
+    def _read(self):
+        for _ in self._lines():
+            pass
 
     def write(self, name, text):
         path = os.path.join(self.dir, name)

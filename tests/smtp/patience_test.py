@@ -1,0 +1,68 @@
+"""How long a client waits for a policy: while it computes, while its state is
+made, and when the client has nothing more to say.
+
+usage: patience_test.py HOST_SIM PLUGIN
+"""
+import json
+import unittest
+
+from server import Server
+
+# What is busy computes in a thread, with its Lua state, until the test makes
+# the file of that name.
+POLICY = """
+local mod = {}
+local function busy(name)
+  msys.runInPool('CPU', function()
+    repeat local file = io.open(DIR .. '/' .. name) until file
+  end)
+end
+function mod:validate_data(msg)
+  local what = msg:header('X-Busy')[1]
+  if what then busy(what) end
+  return msys.core.VALIDATE_CONT
+end
+msys.registerModule('test', mod)
+"""
+
+
+class PatienceTest(unittest.TestCase):
+    def start(self, *args, **keys):
+        server = Server(*args, options=("--json", "-"), **keys)
+        self.addCleanup(server.remove)
+        return server
+
+    def connect(self, server):
+        client = server.connect()
+        self.addCleanup(client.close)
+        return client
+
+    def report(self, server):
+        """Stops it, and returns what it came to."""
+        self.assertEqual(server.stop(), 0, "".join(server.log))
+        return json.load(server.process.stdout)
+
+    def test_a_policy_that_computes_too_long_ends_the_session_at_once(self):
+        server = self.start("Policy_Timeout = 1", policy=POLICY, states=1)
+        mail = self.connect(server).greet().begin_mail()
+        # The closure goes on, and the commands after the mail are not answered.
+        mail.send(b"X-Busy: open\r\n\r\n.\r\nNOOP\r\nNOOP\r\n")
+        self.assertTrue(mail.reply().startswith("421"))
+        self.assertEqual(mail.reply(), "")
+        # Nor can the state greet another client meanwhile.
+        greeted = self.connect(server)
+        self.assertTrue(greeted.reply().startswith("421"))
+        self.assertEqual(greeted.reply(), "")
+        server.write("open", "")
+        after = self.connect(server).greet().begin_mail()
+        self.assertTrue(after.ask(b"kept\r\n.\r\n").startswith("250"))
+        self.assertTrue(after.ask(b"QUIT\r\n").startswith("221"))
+        sessions = self.report(server)["sessions"]
+        self.assertEqual(server.mails(), [b"kept\r\n"])
+        self.assertEqual((sessions["tempfailed"], sessions["errors"],
+                          sessions["accepted"], sessions["ended"]),
+                         (2, 2, 1, 3))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=["patience_test"])
