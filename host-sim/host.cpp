@@ -145,7 +145,9 @@ int Host::Run() {
   }
   WatchSignals();
   for (const auto& loop : loops_) loop->Start();
-  states_.emplace(*plugin_, loops_, *policy_, config_.max_states);
+  const auto listener = config_.listener.value_or(ListenerConfig{});
+  states_.emplace(*plugin_, loops_, *policy_, config_.max_states,
+                  std::chrono::seconds(listener.policy_timeout_s));
 
   bool ready = OpenMetrics() && OpenFirstState();
   if (ready && !stopping_) ready = RunSessions();

@@ -36,6 +36,11 @@ class LuaState::Opener final : public Callout {
   void Start() { Next(); }
   using Callout::Cancel;
 
+  // "script policy", "init of module reputation".
+  std::string What() const {
+    return what_ == "init" ? what_ + " of module " + module_name_ : what_;
+  }
+
  private:
   void Next() {
     what_ = step_ < owner_.policy_.scripts.size()
@@ -74,9 +79,8 @@ class LuaState::Opener final : public Callout {
     status_ = status;
     if (status != MSYS_E_LUA && status != MSYS_E_CANCELLED) return;
     const char* text = status == MSYS_E_LUA ? lua_tostring(L, -1) : nullptr;
-    Logf(MSYS_LOG_ERROR, "policy", "%s%s%s: %s", what_.c_str(),
-         what_ == "init" ? " of module " : "",
-         what_ == "init" ? module_name_ : "", text ? text : "cancelled");
+    Logf(MSYS_LOG_ERROR, "policy", "%s: %s", What().c_str(),
+         text ? text : "cancelled");
   }
 
   void Finished() override {
@@ -97,13 +101,15 @@ class LuaState::Opener final : public Callout {
 };
 
 LuaState::LuaState(std::uint32_t index, Plugin& plugin, EventLoop& loop,
-                   const Policy& policy)
+                   const Policy& policy, std::chrono::seconds late_after)
     : index_(index),
       plugin_(plugin),
       loop_(loop),
       policy_(policy),
+      late_after_(late_after),
       turn_("lua/" + std::to_string(index)),
-      target_{&plugin, &loop, &turn_, nullptr} {}
+      target_{&plugin, &loop, &turn_, nullptr},
+      late_timer_(loop.io()) {}
 
 LuaState::~LuaState() = default;
 
@@ -140,6 +146,7 @@ void LuaState::WhenReady(std::function<void(bool)> callback) {
     case Life::kClosed:
       return callback(false);
     case Life::kOpening:
+    case Life::kLate:
       waiting_.push_back(std::move(callback));
       return;
     case Life::kNew:
@@ -149,10 +156,25 @@ void LuaState::WhenReady(std::function<void(bool)> callback) {
   SetLife(Life::kOpening);
   if (!Attach()) return Opened(false);
   opener_ = std::make_unique<Opener>(*this);
+  WatchOpening();
   opener_->Start();
 }
 
+void LuaState::WatchOpening() {
+  late_timer_.expires_after(late_after_);
+  late_timer_.async_wait([this](const boost::system::error_code& error) {
+    const EventLoop::Hold hold(loop_);
+    // A handler that was queued already is not stopped by a cancel.
+    if (error || life() != Life::kOpening) return;
+    SetLife(Life::kLate);
+    Logf(MSYS_LOG_WARNING, "policy", "%s: %s has not ended after %lld s",
+         turn_.state().c_str(), opener_->What().c_str(),
+         static_cast<long long>(late_after_.count()));
+  });
+}
+
 void LuaState::Opened(bool good) {
+  late_timer_.cancel();
   SetLife(good ? Life::kReady : Life::kFailed);
   const auto waiting = std::move(waiting_);
   waiting_.clear();
@@ -162,7 +184,7 @@ void LuaState::Opened(bool good) {
 void LuaState::Close(std::function<void()> done) {
   closed_ = std::move(done);
   if (!target_.state) return CloseLua();
-  if (life() == Life::kOpening) opener_->Cancel();
+  if (opening()) opener_->Cancel();
   const msys_status status =
       plugin_.Detach(loop_.index(), target_.state, OnDetached, this);
   if (status != MSYS_OK)
@@ -180,6 +202,7 @@ void LuaState::OnDetached(void* ctx) {
 
 void LuaState::CloseLua() {
   SetLife(Life::kClosed);
+  late_timer_.cancel();
   opener_.reset();
   if (L_) lua_close(L_);
   L_ = nullptr;

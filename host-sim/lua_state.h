@@ -5,6 +5,8 @@
 // ask.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <lua.hpp>
 #include <memory>
@@ -22,10 +24,12 @@ namespace hostsim {
 
 class LuaState {
  public:
-  enum class Life { kNew, kOpening, kReady, kFailed, kClosed };
+  // kLate: opening still, for longer than it should.
+  enum class Life { kNew, kOpening, kLate, kReady, kFailed, kClosed };
 
+  // When it takes longer than `late_after` to open, a warning is logged.
   LuaState(std::uint32_t index, Plugin& plugin, EventLoop& loop,
-           const Policy& policy);
+           const Policy& policy, std::chrono::seconds late_after);
   ~LuaState();
   LuaState(const LuaState&) = delete;
   LuaState& operator=(const LuaState&) = delete;
@@ -54,6 +58,10 @@ class LuaState {
   friend class Opener;
 
   bool Attach();
+  bool opening() const {
+    return life() == Life::kOpening || life() == Life::kLate;
+  }
+  void WatchOpening();
   void Opened(bool good);
   void SetLife(Life life) { life_.store(life, std::memory_order_relaxed); }
   static void OnDetached(void* ctx);
@@ -63,12 +71,14 @@ class LuaState {
   Plugin& plugin_;
   EventLoop& loop_;
   const Policy& policy_;
+  const std::chrono::seconds late_after_;
   TurnMark turn_;
   std::atomic<Life> life_{Life::kNew};  // relaxed: written on the loop
   CalloutTarget target_;
   LuaWarnings warnings_;
   lua_State* L_ = nullptr;
   std::unique_ptr<Opener> opener_;
+  boost::asio::steady_timer late_timer_;
   std::vector<std::function<void(bool)>> waiting_;
   std::function<void()> closed_;
   lua_Integer validate_cont_ = 0, validate_done_ = 0;

@@ -3,17 +3,21 @@
 namespace hostsim {
 
 LuaStates::LuaStates(Plugin& plugin, const EventLoops& loops,
-                     const Policy& policy, std::uint32_t max_states)
+                     const Policy& policy, std::uint32_t max_states,
+                     std::chrono::seconds late_after)
     : plugin_(plugin),
       loops_(loops),
       policy_(policy),
-      max_states_(max_states) {}
+      max_states_(max_states),
+      late_after_(late_after) {}
 
 // The least used that can serve; a free one that is ready is used least of all.
 LuaStates::Slot* LuaStates::Find(std::uint32_t loop) {
   Slot* best = nullptr;
   for (Slot& slot : slots_) {
-    if (slot.state->life() == LuaState::Life::kFailed) continue;
+    const LuaState::Life life = slot.state->life();
+    if (life == LuaState::Life::kFailed || life == LuaState::Life::kLate)
+      continue;
     if (loop != kNoLoop && slot.state->loop().index() != loop) continue;
     if (!best || slot.sessions < best->sessions ||
         (slot.sessions == best->sessions &&
@@ -28,7 +32,8 @@ LuaStates::Slot* LuaStates::Make(std::uint32_t loop) {
   const auto index = static_cast<std::uint32_t>(slots_.size());
   EventLoop& home = *loops_[loop != kNoLoop ? loop : index % loops_.size()];
   slots_.push_back(
-      {std::make_unique<LuaState>(index, plugin_, home, policy_), 0});
+      {std::make_unique<LuaState>(index, plugin_, home, policy_, late_after_),
+       0});
   return &slots_.back();
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,14 +20,15 @@ namespace hostsim {
 
 class LuaStates {
  public:
-  // All are borrowed and outlive *this.
+  // All are borrowed and outlive *this.  A state that takes longer than
+  // `late_after` to open is late.
   LuaStates(Plugin& plugin, const EventLoops& loops, const Policy& policy,
-            std::uint32_t max_states);
+            std::uint32_t max_states, std::chrono::seconds late_after);
 
   // A state for one more session: a free one, else a new one while there are
   // fewer than the cap, else the one with the fewest sessions.  States that
-  // failed to open are not given; nullptr: there are no others.  With `loop`,
-  // only states whose home it is, unless none can be had there.
+  // failed to open, or are late, are not given; nullptr: there are no others.
+  // With `loop`, only states whose home it is, unless none can be had there.
   // The session waits with WhenReady() on the state's loop.
   LuaState* Acquire(std::uint32_t loop = kNoLoop) EXCLUDES(mutex_);
   void Release(LuaState* state) EXCLUDES(mutex_);
@@ -50,6 +52,7 @@ class LuaStates {
   const EventLoops& loops_;
   const Policy& policy_;
   const std::uint32_t max_states_;
+  const std::chrono::seconds late_after_;
   mutable Mutex mutex_;
   std::vector<Slot> slots_ GUARDED_BY(mutex_);
 };

@@ -37,8 +37,13 @@ SmtpSession::SmtpSession(LuaState& state, boost::asio::ip::tcp::socket socket,
 void SmtpSession::Begin() {
   begin_ = Clock::now();
   Read();
-  const auto self = std::static_pointer_cast<SmtpSession>(shared_from_this());
-  state_.WhenReady([self](bool good) { self->StateReady(good); });
+  // Weak: the state may keep it for longer than the client waits.
+  const std::weak_ptr<SmtpSession> weak =
+      std::static_pointer_cast<SmtpSession>(shared_from_this());
+  state_.WhenReady([weak](bool good) {
+    if (const auto self = weak.lock()) self->StateReady(good);
+  });
+  if (work_ == Work::kOpening) StartPolicyTimer();
 }
 
 void SmtpSession::StateReady(bool good) {
@@ -230,22 +235,28 @@ void SmtpSession::StartPhase(Phase phase, std::string argument) {
   work_ = phase == Phase::kDealloc ? Work::kDealloc : Work::kPhase;
   phase_ = phase;
   phase_begin_ = Clock::now();
+  StartPolicyTimer();
+  runner_->Start(phase, std::move(argument));
+}
+
+void SmtpSession::StartPolicyTimer() {
   policy_timer_.expires_after(std::chrono::seconds(config_.policy_timeout_s));
   const auto self = std::static_pointer_cast<SmtpSession>(shared_from_this());
   policy_timer_.async_wait([self](const boost::system::error_code& error) {
     const EventLoop::Hold hold(self->state_.loop());
     if (!error) self->PolicyTimeout();
   });
-  runner_->Start(phase, std::move(argument));
 }
 
 void SmtpSession::PolicyTimeout() {
   // A handler that was queued already is not stopped by a cancel.
   if (Clock::now() < policy_timer_.expiry()) return;
-  if (work_ != Work::kPhase && work_ != Work::kDealloc) return;
-  Logf(MSYS_LOG_WARNING, "session",
-       "%s: the policy took more than %u s for %s; cancelled", conn_id_.c_str(),
-       config_.policy_timeout_s, PhaseName(phase_));
+  if (work_ == Work::kPhase || work_ == Work::kDealloc)
+    Logf(MSYS_LOG_WARNING, "session",
+         "%s: the policy took more than %u s for %s; cancelled",
+         conn_id_.c_str(), config_.policy_timeout_s, PhaseName(phase_));
+  else if (work_ != Work::kOpening)  // where the state has a warning of its own
+    return;
   if (work_ == Work::kDealloc) return runner_->CancelPhase();
   if (leaving_) return;  // that has cancelled it
   // The callout is over only when its closure is, however long that takes; the

@@ -3,7 +3,8 @@
 // Works on one thing at a time (Work), so that replies come in the order of the
 // commands; commands that were pipelined wait in the input meanwhile.  A policy
 // that fails costs this session a 451 (421 before the greeting), and no other
-// session anything; one that takes longer than Policy_Timeout ends it with 421.
+// session anything; one that takes longer than Policy_Timeout ends it with 421, as does a
+// state that takes longer to be ready.
 //
 //   commands   smtp_session.cpp: a command to a phase, its result to a reply
 //   mail       smtp_mail.cpp: what follows DATA, up to the Maildir and the 250
@@ -73,6 +74,7 @@ class SmtpSession final : public SmtpChannel, public PhaseClient {
   void CloseWith(int code, std::string_view text, Outcome outcome);
 
   void StartPhase(Phase phase, std::string argument = {});
+  void StartPolicyTimer();
   void PolicyTimeout();
   // Replies, when the policy does not let the session go on: false.
   bool GoesOn(const PhaseResult& result);

@@ -25,6 +25,17 @@ end
 msys.registerModule('test', mod)
 """
 
+# The first state is ready at once; the others wait for the file.
+INIT = """
+local mod = {}
+function mod:init()
+  local first = io.open(DIR .. '/first')
+  if not first then return io.open(DIR .. '/first', 'w'):close() end
+  repeat msys.sleep(0.01) local file = io.open(DIR .. '/open') until file
+end
+msys.registerModule('test', mod)
+"""
+
 
 class PatienceTest(unittest.TestCase):
     def start(self, *args, **keys):
@@ -62,6 +73,36 @@ class PatienceTest(unittest.TestCase):
         self.assertEqual((sessions["tempfailed"], sessions["errors"],
                           sessions["accepted"], sessions["ended"]),
                          (2, 2, 1, 3))
+
+    def late(self, server):
+        return [line.split("warning ")[-1] for line in server.log
+                if "has not ended after" in line]
+
+    def test_a_state_that_is_not_ready_in_time_costs_its_clients_a_421(self):
+        server = self.start("Policy_Timeout = 1", policy=INIT, states=2)
+        self.connect(server).greet()
+        waiting = self.connect(server)
+        self.assertTrue(waiting.reply().startswith("421"))
+        self.assertEqual(waiting.reply(), "")
+        # The state is late: the one that is ready serves all.
+        for _ in range(4):
+            self.connect(server).greet()
+        server.write("open", "")
+        sessions = self.report(server)["sessions"]
+        self.assertEqual((sessions["tempfailed"], sessions["errors"]), (1, 1))
+        self.assertEqual(self.late(server), [
+            "policy: lua/1: init of module test has not ended after 1 s\n"])
+
+    def test_a_first_state_that_is_not_ready_in_time_is_in_the_log(self):
+        def seen(server, line):
+            if "has not ended after" in line:
+                server.write("open", "")
+        policy = INIT.replace("if not first", "if false")
+        server = self.start("Policy_Timeout = 1", policy=policy, seen=seen)
+        self.connect(server).greet()
+        self.report(server)
+        self.assertIn("policy: lua/0: init of module test has not ended after "
+                      "1 s\n", self.late(server))
 
 
 if __name__ == "__main__":
