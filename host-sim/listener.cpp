@@ -14,6 +14,17 @@ namespace hostsim {
 
 using boost::system::error_code;
 
+namespace {
+
+constexpr std::chrono::seconds kRefusedEvery{10};  // a line in the log
+
+const char* Why(Refusal reason) {
+  return reason == Refusal::kTooMany ? "too many connections"
+                                     : "no policy can be run";
+}
+
+}  // namespace
+
 Listener::Listener(LuaStates& states, const EventLoops& loops,
                    const ListenerConfig& config, SessionCounts& counts,
                    std::function<void()> ended)
@@ -24,6 +35,7 @@ Listener::Listener(LuaStates& states, const EventLoops& loops,
       ended_(std::move(ended)),
       acceptor_(loops.front()->io()),
       retry_(loops.front()->io()),
+      quiet_(loops.front()->io()),
       in_flight_(loops.size()) {}
 
 bool Listener::Open(std::string* error) {
@@ -75,10 +87,33 @@ void Listener::Accept() {
   });
 }
 
-void Listener::Refuse(tcp::socket& socket, const char* text) {
+void Listener::Refuse(tcp::socket& socket, Refusal reason) {
   error_code ignored;
   socket.non_blocking(true, ignored);
-  socket.write_some(boost::asio::buffer(SmtpReply(421, text)), ignored);
+  const std::string reply =
+      SmtpReply(421, std::string(Why(reason)) + ", try again later");
+  socket.write_some(boost::asio::buffer(reply), ignored);
+  counts_.Refused(reason);
+  ++unreported_[static_cast<std::size_t>(reason)];
+  if (!quiet_now_) ReportRefused();
+}
+
+// The first refusal at once, those that follow together.
+void Listener::ReportRefused() {
+  quiet_now_ = false;
+  for (std::size_t i = 0; i < kRefusalCount; ++i) {
+    const std::uint64_t count = std::exchange(unreported_[i], 0);
+    if (count == 0) continue;
+    quiet_now_ = true;
+    Logf(MSYS_LOG_WARNING, "listener", "clients refused: %llu: %s",
+         static_cast<unsigned long long>(count), Why(static_cast<Refusal>(i)));
+  }
+  if (!quiet_now_) return;
+  quiet_.expires_after(kRefusedEvery);
+  quiet_.async_wait([this](const error_code& error) {
+    const EventLoop::Hold hold(*loops_.front());
+    if (!error) ReportRefused();
+  });
 }
 
 void Listener::Accepted(tcp::socket socket) {
@@ -88,9 +123,9 @@ void Listener::Accepted(tcp::socket socket) {
   if (failure) return;  // gone already
   // The acceptor is one of those that are open.
   if (open_.load(std::memory_order_relaxed) > config_.max_connections)
-    return Refuse(socket, "too many connections, try again later");
+    return Refuse(socket, Refusal::kTooMany);
   LuaState* state = states_.Acquire();
-  if (!state) return Refuse(socket, "no policy can be run, try again later");
+  if (!state) return Refuse(socket, Refusal::kNoPolicy);
   socket.set_option(tcp::no_delay(true), failure);
   const int descriptor = socket.release(failure);
   if (failure) return states_.Release(state);
@@ -141,6 +176,8 @@ void Listener::StopStarting() {
     error_code ignored;
     acceptor_.close(ignored);
     retry_.cancel();
+    ReportRefused();
+    quiet_.cancel();
     ForEachSession([](SmtpSession& session) { session.WindDown(); });
     OneLess();
   });

@@ -8,6 +8,7 @@
 // thread; the rest runs on the loops.  Must outlive the loops' threads.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -51,7 +52,8 @@ class Listener {
 
   void Accept();
   void Accepted(tcp::socket socket);
-  void Refuse(tcp::socket& socket, const char* text);
+  void Refuse(tcp::socket& socket, Refusal reason);
+  void ReportRefused();
   void StartSession(LuaState& state, int descriptor,
                     const tcp::endpoint& remote);
   void Ended(SmtpSession& session, Outcome outcome, bool by_error);
@@ -65,8 +67,12 @@ class Listener {
   const std::function<void()> ended_;
 
   std::optional<Maildir> maildir_;
-  tcp::acceptor acceptor_;              // of the first loop, as the timer
-  boost::asio::steady_timer retry_;     // after an accept that failed
+  tcp::acceptor acceptor_;           // of the first loop, as the timer
+  boost::asio::steady_timer retry_;  // after an accept that failed
+  // Refusals that are not in the log yet, and the timer while none may be.
+  std::array<std::uint64_t, kRefusalCount> unreported_{};
+  boost::asio::steady_timer quiet_;
+  bool quiet_now_ = false;
   std::atomic<std::uint64_t> next_{0};  // relaxed: a ticket
   std::atomic<bool> stopping_{false};   // relaxed: sooner or later is enough
   // The acceptor and the sessions.  acq_rel: the last one sees what all did.

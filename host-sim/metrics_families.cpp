@@ -147,6 +147,14 @@ void AddSessions(Families& out, const SessionCounts& counts) {
   Put(Add(out, MetricType::Counter, "hostsim_session_errors_total",
           "Sessions that were tempfailed since a policy failed."),
       {}, ToDouble(counts.errors()));
+  MetricFamily& refused =
+      Add(out, MetricType::Counter, "hostsim_connections_refused_total",
+          "SMTP clients that got a 421 and no session, by the reason.");
+  for (std::size_t i = 0; i < kRefusalCount; ++i) {
+    const auto refusal = static_cast<Refusal>(i);
+    Put(refused, {{"reason", RefusalName(refusal)}},
+        ToDouble(counts.of(refusal)));
+  }
   const double started = ToDouble(counts.started());
   Put(Add(out, MetricType::Counter, "hostsim_sessions_started_total",
           "SMTP sessions that have begun."),

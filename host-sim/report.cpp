@@ -54,6 +54,14 @@ void AppendSessions(std::string& out, const Report& report) {
   if (!report.Accounted())
     Append(out, "    %-24s %9llu\n", "UNACCOUNTED",
            static_cast<ull>(report.started - report.ended));
+  const auto refused = [&](Refusal refusal) {
+    return static_cast<ull>(report.refused[static_cast<std::size_t>(refusal)]);
+  };
+  if (refused(Refusal::kTooMany) + refused(Refusal::kNoPolicy) > 0)
+    Append(out,
+           "Clients refused: %llu for too many connections, %llu since no "
+           "policy could be run\n",
+           refused(Refusal::kTooMany), refused(Refusal::kNoPolicy));
   Append(out, "Messages: %zu read", report.messages);
   if (report.unreadable > 0)
     Append(out, ", %zu could not be", report.unreadable);
@@ -123,6 +131,8 @@ void Collect(const EventLoops& loops, const Plugin& plugin,
   report->errors = counts.errors();
   for (std::size_t i = 0; i < kOutcomeCount; ++i)
     report->outcome[i] = counts.of(static_cast<Outcome>(i));
+  for (std::size_t i = 0; i < kRefusalCount; ++i)
+    report->refused[i] = counts.of(static_cast<Refusal>(i));
   PhaseStats all;
   for (const auto& loop : loops) {
     for (std::size_t i = 0; i < kPhaseCount; ++i)

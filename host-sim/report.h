@@ -37,6 +37,7 @@ struct Report {
   double seconds = 0;
   std::uint64_t started = 0, ended = 0, errors = 0;
   std::array<std::uint64_t, kOutcomeCount> outcome{};
+  std::array<std::uint64_t, kRefusalCount> refused{};
   std::array<Quantiles, kPhaseCount> phase{};
   Quantiles session;
   std::vector<LoopReport> loops;

@@ -54,6 +54,9 @@ std::string ReportJson(const Report& report) {
                    {"errors", report.errors}};
   for (std::size_t i = 0; i < kOutcomeCount; ++i)
     sessions[OutcomeName(static_cast<Outcome>(i))] = report.outcome[i];
+  Json refused = Json::object();
+  for (std::size_t i = 0; i < kRefusalCount; ++i)
+    refused[RefusalName(static_cast<Refusal>(i))] = report.refused[i];
   Json phases = Json::object();
   for (std::size_t i = 0; i < kPhaseCount; ++i)
     phases[PhaseName(static_cast<Phase>(i))] = ToJson(report.phase[i]);
@@ -72,6 +75,7 @@ std::string ReportJson(const Report& report) {
       {"seconds", report.seconds},
       {"sessions_per_second", report.PerSecond()},
       {"sessions", std::move(sessions)},
+      {"refused", std::move(refused)},
       {"session_time", ToJson(report.session)},
       {"phases", std::move(phases)},
       {"loops", std::move(loops)},

@@ -53,6 +53,16 @@ std::uint64_t LatencyHistogram::QuantileNs(double fraction) const {
   return max_ns();
 }
 
+const char* RefusalName(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kTooMany:
+      return "too_many_connections";
+    case Refusal::kNoPolicy:
+      return "no_policy";
+  }
+  return "unknown";
+}
+
 void SessionCounts::Ended(Outcome outcome, bool by_error) {
   outcome_[static_cast<std::size_t>(outcome)].fetch_add(
       1, std::memory_order_relaxed);
@@ -61,6 +71,16 @@ void SessionCounts::Ended(Outcome outcome, bool by_error) {
 
 std::uint64_t SessionCounts::of(Outcome outcome) const {
   return outcome_[static_cast<std::size_t>(outcome)].load(
+      std::memory_order_relaxed);
+}
+
+void SessionCounts::Refused(Refusal refusal) {
+  refused_[static_cast<std::size_t>(refusal)].fetch_add(
+      1, std::memory_order_relaxed);
+}
+
+std::uint64_t SessionCounts::of(Refusal refusal) const {
+  return refused_[static_cast<std::size_t>(refusal)].load(
       std::memory_order_relaxed);
 }
 

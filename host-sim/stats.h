@@ -55,11 +55,22 @@ struct PhaseStats {
   LatencyHistogram session;  // from connect to the end of dealloc
 };
 
-// Sessions by how they ended.  Any thread; relaxed, each exact by itself.
+// Why a client got no session.
+enum class Refusal : unsigned char {
+  kTooMany,   // Max_Connections
+  kNoPolicy,  // no Lua state could be had
+};
+inline constexpr std::size_t kRefusalCount = 2;
+
+const char* RefusalName(Refusal refusal);  // "too_many_connections"
+
+// Sessions by how they ended, and clients that got none.  Any thread; relaxed,
+// each exact by itself.
 class SessionCounts {
  public:
   void Started() { started_.fetch_add(1, std::memory_order_relaxed); }
   void Ended(Outcome outcome, bool by_error);
+  void Refused(Refusal refusal);
 
   std::uint64_t started() const {
     return started_.load(std::memory_order_relaxed);
@@ -70,10 +81,12 @@ class SessionCounts {
   std::uint64_t errors() const {
     return errors_.load(std::memory_order_relaxed);
   }
+  std::uint64_t of(Refusal refusal) const;
 
  private:
   std::atomic<std::uint64_t> started_{0}, errors_{0};
   std::array<std::atomic<std::uint64_t>, kOutcomeCount> outcome_{};
+  std::array<std::atomic<std::uint64_t>, kRefusalCount> refused_{};
 };
 
 }  // namespace hostsim

@@ -67,6 +67,10 @@ class Compared(unittest.TestCase):
                 sessions[name], name)
         self.assertEqual(page.value("hostsim_sessions_started_total"),
                          sessions["started"])
+        for reason, count in report["refused"].items():
+            self.assertEqual(
+                page.value("hostsim_connections_refused_total", reason=reason),
+                count, reason)
         self.assertEqual(page.value("hostsim_session_errors_total"),
                          sessions["errors"])
         self.times(page, "hostsim_session_seconds", report["session_time"])
@@ -121,7 +125,8 @@ class Compared(unittest.TestCase):
 class ListenerTest(Compared):
     def test_a_page_of_a_server_at_rest_is_its_report(self):
         report = os.path.join(tempfile.mkdtemp(), "out.json")
-        server = Server(top=METRICS, options=("--json", report))
+        server = Server("Max_Connections = 5", top=METRICS,
+                        options=("--json", report))
         self.addCleanup(server.remove)
         url = address_in(server.log)
         fresh = fetch(url)
@@ -138,11 +143,20 @@ class ListenerTest(Compared):
             self.assertEqual(client.ehlo()[0], 250)
             held = fetch_when(url, lambda p: p.value("hostsim_sessions") == 1)
             self.assertEqual(held.value("hostsim_sessions_started_total"), 13)
+            others = [server.connect() for _ in range(7)]
+            for client in others[:4]:
+                client.greet()
+            for client in others[4:]:
+                self.assertTrue(client.reply().startswith("421"))
+            for client in others:
+                client.close()
         page = fetch_when(url, idle)
         self.assertEqual(server.stop(), 0, "".join(server.log))
         with open(report, encoding="utf-8") as file:
             figures = json.load(file)
-        self.assertEqual(figures["sessions"]["started"], 13)
+        self.assertEqual(figures["sessions"]["started"], 17)
+        self.assertEqual(figures["refused"],
+                         {"too_many_connections": 3, "no_policy": 0})
         self.assertGreater(figures["sessions"]["accepted"], 7)
         self.assertGreater(figures["sessions"]["errors"], 0)
         self.same(page, figures)

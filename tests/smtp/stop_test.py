@@ -87,6 +87,24 @@ class StopTest(unittest.TestCase):
         for one in idle + [client, refused]:
             one.close()
 
+    def test_refused_clients_are_in_the_log_and_in_the_report(self):
+        server = self.start("Max_Connections = 3")
+        served = [server.connect().greet() for _ in range(3)]
+        refused = [server.connect() for _ in range(6)]
+        for client in refused:
+            self.assertTrue(client.reply().startswith("421"))
+        self.assertEqual(server.stop(), 0, "".join(server.log))
+        self.assertIn("Clients refused: 6 for too many connections, 0 ",
+                      server.process.stdout.read())
+        # The first at once, the rest together: 10 seconds later, or at the end.
+        lines = [line for line in server.log if "clients refused: " in line]
+        self.assertIn("warning listener: clients refused: 1: too many "
+                      "connections\n", lines[0])
+        self.assertEqual(sum(int(line.split()[5][:-1]) for line in lines), 6)
+        self.assertLess(len(lines), 6)
+        for client in served + refused:
+            client.close()
+
     def test_a_silent_client_is_timed_out(self):
         server = self.start("Timeout = 1")
         client = server.connect().greet()
