@@ -45,6 +45,8 @@ const char* OutcomeName(Outcome outcome) {
       return "discarded";
     case Outcome::kCancelled:
       return "cancelled";
+    case Outcome::kNoMail:
+      return "no_mail";
   }
   return "unknown";
 }

@@ -31,8 +31,9 @@ enum class Outcome : unsigned char {
   kDisconnected,  // vctx:disconnect
   kDiscarded,     // msg:discard
   kCancelled,     // the host stopped first, or the client went away
+  kNoMail,        // an SMTP client that sent none, and was not refused either
 };
-inline constexpr std::size_t kOutcomeCount = 6;
+inline constexpr std::size_t kOutcomeCount = 7;
 
 const char* OutcomeName(Outcome outcome);  // "accepted"
 

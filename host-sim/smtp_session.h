@@ -3,8 +3,8 @@
 // Works on one thing at a time (Work), so that replies come in the order of the
 // commands; commands that were pipelined wait in the input meanwhile.  A policy
 // that fails costs this session a 451 (421 before the greeting), and no other
-// session anything; one that takes longer than Policy_Timeout ends it with 421, as does a
-// state that takes longer to be ready.
+// session anything; one that takes longer than Policy_Timeout ends it with 421,
+// as does a state that takes longer to be ready.
 //
 //   commands   smtp_session.cpp: a command to a phase, its result to a reply
 //   mail       smtp_mail.cpp: what follows DATA, up to the Maildir and the 250
@@ -107,8 +107,8 @@ class SmtpSession final : public SmtpChannel, public PhaseClient {
   std::optional<PhaseRunner> runner_;  // once the state is ready
   boost::asio::steady_timer policy_timer_;
   bool leaving_ = false, closed_seen_ = false;
-  bool stopping_ = false;                 // the host is
-  Outcome outcome_ = Outcome::kAccepted;  // of the last mail, or of the session
+  bool stopping_ = false;               // the host is
+  Outcome outcome_ = Outcome::kNoMail;  // of the last mail, or of the session
   bool by_error_ = false;
   std::uint32_t errors_ = 0;
 

@@ -396,7 +396,7 @@
 
   const outcomes = () => {
     const names = ["accepted", "rejected", "tempfailed", "disconnected",
-      "discarded", "cancelled"];
+      "discarded", "cancelled", "no_mail"];
     const card = byId("sessions-outcome");
     const rows = names.map((name) => el("tr", { role: "row" },
       rowHead(el("span", { class: "swatch c-" + name, "aria-hidden": "true" }),

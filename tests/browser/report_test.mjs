@@ -117,7 +117,7 @@ function wantedFigures(report) {
   const wanted = ["states", "concurrency", "sessions_per_second",
     "sessions.ended", "sessions.accepted", "sessions.rejected",
     "sessions.tempfailed", "sessions.disconnected", "sessions.discarded",
-    "sessions.cancelled"];
+    "sessions.cancelled", "sessions.no_mail"];
   const quantiles = (base) => {
     if (at(report, base).count === 0) return;
     for (const name of ["count", "p50_ns", "p99_ns", "max_ns"]) {
