@@ -64,9 +64,11 @@ void SmtpSession::OnInput() {
   if (leaving_) return;
   if (input_state() == Input::kBroken) return ClientGone();
   if (work_ == Work::kNone) return Pump();
-  // A client may send all it has to say and close its side; one that has
-  // nothing more to be answered has gone.
-  if (input_state() == Input::kEnded && input().empty()) return ClientGone();
+  // A client may send all it has to say and close its side: what it has said is
+  // answered first.  One that ends before the greeting has said nothing.
+  if (input_state() == Input::kEnded && input().empty() &&
+      phase_ == Phase::kConnect)
+    return ClientGone();
   Read();
 }
 

@@ -104,6 +104,21 @@ class PatienceTest(unittest.TestCase):
         self.assertIn("policy: lua/0: init of module test has not ended after "
                       "1 s\n", self.late(server))
 
+    def test_a_client_that_has_closed_its_side_is_answered(self):
+        server = self.start(policy=POLICY, loops=1)
+        half, other = self.connect(server).greet(), self.connect(server).greet()
+        half.begin_mail().send(b"X-Busy: open\r\n\r\nkept\r\n.\r\n")
+        half.socket.shutdown(1)
+        # A later answer of the same loop: it has seen the end by then.
+        for _ in range(2):
+            self.assertTrue(other.ask(b"NOOP\r\n").startswith("250"))
+        server.write("open", "")
+        self.assertTrue(half.reply().startswith("250"))
+        self.assertEqual(half.reply(), "")
+        sessions = self.report(server)["sessions"]
+        self.assertEqual((sessions["accepted"], sessions["cancelled"]), (1, 0))
+        self.assertEqual(server.mails(), [b"X-Busy: open\r\n\r\nkept\r\n"])
+
 
 if __name__ == "__main__":
     unittest.main(argv=["patience_test"])
