@@ -1,6 +1,7 @@
 #include "maildir.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +26,29 @@ bool WriteAll(int file, const std::string& bytes) {
   return true;
 }
 
+bool SyncDirectory(const std::filesystem::path& path) {
+  const int directory =
+      ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return false;
+  const bool good = ::fsync(directory) == 0;
+  const int why = errno;
+  ::close(directory);
+  errno = why;
+  return good;
+}
+
+// With the parents that are missing; each one's entry is on the disk then.
+bool MakeDirectory(const std::filesystem::path& path) {
+  const std::filesystem::path parent =
+      path.has_parent_path() ? path.parent_path() : ".";
+  bool made = ::mkdir(path.c_str(), 0777) == 0;
+  if (!made && errno == ENOENT && parent != path) {
+    if (!MakeDirectory(parent)) return false;
+    made = ::mkdir(path.c_str(), 0777) == 0;
+  }
+  return made ? SyncDirectory(parent) : errno == EEXIST;
+}
+
 }  // namespace
 
 Maildir::Maildir(std::filesystem::path path, std::uint32_t threads)
@@ -42,11 +66,11 @@ bool Maildir::Open(std::string* error) {
     return false;
   };
   for (const char* sub : {"tmp", "new", "cur"}) {
-    std::error_code failure;
-    std::filesystem::create_directories(path_ / sub, failure);
-    if (failure)
-      return fail(std::string("cannot make ") + sub, failure.message());
+    if (!MakeDirectory(path_ / sub))
+      return fail(std::string("cannot make ") + sub, strerror(errno));
   }
+  // Also what an earlier process made and was killed before it synced it.
+  if (!SyncDirectory(path_)) return fail("cannot sync it", strerror(errno));
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   tmp_ = ::open((path_ / "tmp").c_str(), kFlags);
   new_ = ::open((path_ / "new").c_str(), kFlags);

@@ -1,7 +1,8 @@
 // A Maildir that mail is delivered to: tmp/, then new/.
 //
 // A mail that Store() reports as stored is in new/ and on the disk: file and
-// directory have been synced, so that neither kill -9 nor a power cut loses it.
+// directory have been synced, as have those that Open() made, so that neither
+// kill -9 nor a power cut loses it.
 //
 // Threads: Open and the destructor by the owner; Store from any.  The disk is
 // waited for on threads of its own, never on the caller's.
