@@ -360,6 +360,7 @@ void Host::OnSignal(int signal) {
   Logf(MSYS_LOG_NOTICE, "host",
        "%s: finishing the sessions in flight, for %u s at most",
        signal == SIGINT ? "SIGINT" : "SIGTERM", config_.shutdown_timeout_s);
+  const auto deadline = Deadline();
   if (!replay_ && !listener_) return;
   StopStarting();
   const auto after = [this](Clock::duration delay, auto then) {
@@ -368,7 +369,7 @@ void Host::OnSignal(int signal) {
       if (!error) then();
     });
   };
-  after(Deadline() - Clock::now(), [this, after] {
+  after(deadline - Clock::now(), [this, after] {
     CancelAll(false);
     after(kCancelGrace, [this, after] {
       CancelAll(true);
