@@ -119,15 +119,19 @@ TEST_F(ConsoleTest, AQueueSaysWhoWaitsForRoom) {
     running.push_back(state.Start("msys.runInPool('small', block)"));
   }
   gates_["block"].AwaitArrivals();
+  while (plugin.Stats("small").queued < 7) std::this_thread::yield();
+  // The one that has got the place of the first is on its way into the queue.
   std::string answer;
-  api_.console(plugin.handle, "threads small queue",
-               [](void* ctx, const char* text, std::size_t length) {
-                 static_cast<std::string*>(ctx)->append(text, length);
-               },
-               &answer);
+  while (std::ranges::count(answer, '\n') < 3) {
+    answer.clear();
+    api_.console(plugin.handle, "threads small queue",
+                 [](void* ctx, const char* text, std::size_t length) {
+                   static_cast<std::string*>(ctx)->append(text, length);
+                 },
+                 &answer);
+  }
   ExpectMatch(answer, "^small  s .*\nsmall  s .*\n5 more wait, with their scripts, for "
                       "room in the backlog of 2\n$");
-  EXPECT_EQ(plugin.Stats("small").queued, 7u);
   gates_["block"].Open();
   for (auto& one : running) one->Wait();
 }
