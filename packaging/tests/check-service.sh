@@ -40,7 +40,7 @@ echo "disabled; sandbox: $(sed -n 's/.*Overall exposure level for //p' /tmp/secu
 # What is offered, in the sandbox too.
 sed -i 's/^# Metrics /Metrics /' /etc/msys/listener.conf
 systemctl start host-sim || fail "it does not start"
-until_true "the console answers" ask help
+until_true "the listener takes clients" bash -c ': </dev/tcp/127.0.0.1/2525'
 printf '%s\r\n' 'From: a@example.com' 'To: b@example.com' 'Subject: a mail' '' 'to be kept' |
   curl --silent --show-error smtp://127.0.0.1:2525 --mail-from a@example.com \
     --mail-rcpt b@example.com --upload-file - || fail "it does not take a mail"
