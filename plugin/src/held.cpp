@@ -14,12 +14,14 @@ Site Site::Caller(lua_State* L) {
   lua_Debug ar;
   // Past pcall and its like, by which it may have been called.
   for (int level = 1; lua_getstack(L, level, &ar) != 0; ++level) {
-    if (lua_getinfo(L, "Sl", &ar) == 0) break;
+    lua_getinfo(L, "Sl", &ar);
+    const bool is_c = ar.what[0] == 'C';
     if (ar.currentline > 0) {
       std::snprintf(site.text, sizeof site.text, "%s:%d", ar.short_src, ar.currentline);
-      break;
+    } else if (!is_c || level == 1) {  // stripped, it has no lines
+      std::snprintf(site.text, sizeof site.text, "%s", ar.short_src);
     }
-    if (level == 1) std::snprintf(site.text, sizeof site.text, "%s", ar.short_src);
+    if (!is_c) break;
   }
   HideControls(site.text);
   return site;

@@ -457,7 +457,8 @@ void Pool::Snapshot(msys_pool_stats& out) {
   Subtract(out, baseline_);
   const auto measured = static_cast<double>(out.invocations);
   // What was queued at the reset counts as submitted since, what had begun as started.
-  out.invocations += baseline_.running;
+  // Derived, since the counters of both times were read one by one.
+  out.invocations = out.done + out.failed + out.running + out.suspended;
   out.submitted = out.done + out.failed + out.cancelled + out.refused +
                   out.queued + out.running + out.suspended;
 

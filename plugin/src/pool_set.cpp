@@ -381,14 +381,15 @@ void PoolSet::ListNames(char* out, std::size_t capacity, bool with_ids) const {
   constexpr std::size_t kMore = sizeof " and 18446744073709551615 more";
   std::size_t used = 0;
   out[0] = '\0';
-  for (std::size_t i = 0; i < size(); ++i) {
-    const char* comma = i + 1 == size() ? "" : ", ";
+  const std::size_t count = size();  // it may grow meanwhile
+  for (std::size_t i = 0; i < count; ++i) {
+    const char* comma = i + 1 == count ? "" : ", ";
     char id[24] = "";
     if (with_ids) std::snprintf(id, sizeof id, " (%d)", at(i).id());
     const std::string& name = at(i).name();
     const std::size_t length = name.size() + std::strlen(id) + std::strlen(comma);
     if (used + length + kMore > capacity) {
-      std::snprintf(out + used, capacity - used, "and %zu more", size() - i);
+      std::snprintf(out + used, capacity - used, "and %zu more", count - i);
       return;
     }
     std::snprintf(out + used, capacity - used, "%s%s%s", name.c_str(), id, comma);

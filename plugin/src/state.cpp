@@ -173,6 +173,7 @@ bool State::MayLeaveTurn(lua_State* L) const {
 const char* State::SleepBlocking(Slice& slice, std::uint64_t until_ns) {
   // To its author it has returned to the scheduler, as on a loop: one that looks every
   // now and then whether what it submitted is done must find it so.
+  slice.now = NowNs();  // the jobs' place in their pools
   Flush(slice, slice.script->outbox);
   Sleeper self;
   self.next = sleepers_;

@@ -197,3 +197,26 @@ test.case("a closure that sleeps has returned to the scheduler", function()
     return first, job:status()
   end))
 end)
+
+test.case("what it has submitted is as old as its sleep, not as itself", function()
+  local order, begun, go = {}, false, false
+  local busy = test.start(function() msys.runInPool("one", function() test.block("fifo") end) end)
+  test.await_blocked("fifo")
+  local closure = test.start(function()
+    msys.runInPool("CPU", function()
+      begun = true
+      while not go do msys.sleep(0.001) end
+      msys.runInPool("one", function() order[#order + 1] = "later" end, true)
+      msys.sleep(0.001)
+    end)
+  end)
+  while not begun do msys.sleep(0) end
+  msys.runInPool("one", function() order[#order + 1] = "earlier" end, true)
+  msys.sleep(0)
+  go = true
+  test.returns({ 0 }, test.wait(closure))
+  test.release("fifo")
+  test.returns({ 0 }, test.wait(busy))
+  while #order < 2 do msys.sleep(0) end
+  test.equal({ "earlier", "later" }, order)
+end)

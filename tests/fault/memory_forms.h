@@ -82,7 +82,7 @@ class MemoryFormsTest
       const bool over = ExpectOver(host, form, n, failed, result);
       host.AwaitRest();
       Source::ExpectKept(host, before, After(n));
-      if (over || this->HasNonfatalFailure()) return;
+      if (over || this->HasFailure()) return;
     }
   }
 
@@ -95,7 +95,7 @@ class MemoryFormsTest
                   const std::string& result) {
     host.ExpectNothingLeft();
     EXPECT_EQ(host.Run(form.source), form.expected) << After(n);
-    if (failed) return this->HasNonfatalFailure();
+    if (failed) return this->HasFailure();
     EXPECT_EQ(result, form.expected);
     std::printf("%s: each of %ld requests has failed\n", form.name, n);
     return true;

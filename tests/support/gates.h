@@ -19,7 +19,6 @@ namespace msys::test {
 class Gates {
  public:
   explicit Gates(const msys_api& api) : api_(api) {}
-  // A test that has failed must not hang.
   ~Gates() {
     for (auto& [name, gate] : gates_) gate.Open();
   }
