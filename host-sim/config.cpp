@@ -141,7 +141,7 @@ bool Parse(cfg_t* cfg, std::istream& in) {
   cfg_setint(cfg, kEnd, 0);
   if (!stream || cfg_parse_fp(cfg, stream.get()) != CFG_SUCCESS) return false;
   const bool whole = cfg_getint(cfg, kEnd) == 1;
-  if (!whole) cfg_error(cfg, "a comment that begins with /* does not end");
+  if (!whole) cfg_error(cfg, "a comment that begins with /*, or a string, does not end");
   cfg_setint(cfg, kEnd, 0);  // of the file that includes this one, it may be
   return whole;
 }

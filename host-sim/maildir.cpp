@@ -13,6 +13,8 @@
 
 #include "signal_mask.h"
 
+#include "log.h"
+
 namespace hostsim {
 namespace {
 
@@ -37,16 +39,29 @@ bool SyncDirectory(const std::filesystem::path& path) {
   return good;
 }
 
-// With the parents that are missing; each one's entry is on the disk then.
+std::filesystem::path ParentOf(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : ".";
+}
+
+// Puts the entry of `path` on the disk.  Its parent may be one that we may write to
+// and not read: no reason to take no mail.
+void SyncEntry(const std::filesystem::path& path) {
+  const std::filesystem::path parent = ParentOf(path);
+  if (SyncDirectory(parent)) return;
+  Logf(MSYS_LOG_WARNING, "maildir",
+       "cannot sync %s: %s; a power cut may lose %s, if it is new", parent.c_str(),
+       strerror(errno), path.c_str());
+}
+
+// With the parents that are missing.
 bool MakeDirectory(const std::filesystem::path& path) {
-  const std::filesystem::path parent =
-      path.has_parent_path() ? path.parent_path() : ".";
-  bool made = ::mkdir(path.c_str(), 0777) == 0;
-  if (!made && errno == ENOENT && parent != path) {
-    if (!MakeDirectory(parent)) return false;
-    made = ::mkdir(path.c_str(), 0777) == 0;
+  const std::filesystem::path parent = ParentOf(path);
+  if (::mkdir(path.c_str(), 0777) != 0) {
+    if (errno != ENOENT || parent == path) return errno == EEXIST;
+    if (!MakeDirectory(parent) || ::mkdir(path.c_str(), 0777) != 0) return false;
   }
-  return made ? SyncDirectory(parent) : errno == EEXIST;
+  SyncEntry(path);
+  return true;
 }
 
 }  // namespace
@@ -71,6 +86,7 @@ bool Maildir::Open(std::string* error) {
   }
   // Also what an earlier process made and was killed before it synced it.
   if (!SyncDirectory(path_)) return fail("cannot sync it", strerror(errno));
+  SyncEntry(path_);
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   tmp_ = ::open((path_ / "tmp").c_str(), kFlags);
   new_ = ::open((path_ / "new").c_str(), kFlags);

@@ -187,8 +187,9 @@ const char* UsageText() {
          "  0  every session ended, none by an error, and everything drained\n"
          "  1  a session was tempfailed by an error, cancelled or lost, the "
          "rest\n"
-         "     did not drain in time, or a report or trace could not be "
-         "written\n"
+         "     did not drain in time, a report or trace could not be written, "
+         "or\n"
+         "     a socket or the Maildir could not be opened\n"
          "  2  wrong command line or configuration, or no mail to replay\n"
          "  3  the plugin or a policy could not be loaded\n"
          "  128 + signal number: a second signal ended it at once\n";

@@ -30,8 +30,17 @@ std::uint32_t LargestStackKib(const Config& config) {
   return largest;
 }
 
+// A backlog that is said is compared with what the plugin has.
+bool SameBacklog(const PoolConfig& old, const PoolConfig& now,
+                 const PoolStats& pools) {
+  const auto had = Find(pools, now.name);
+  if (now.backlog == MSYS_UNSET || had == pools.end())
+    return now.backlog == old.backlog;
+  return now.backlog == had->backlog;
+}
+
 void DifferPools(const Config& running, const Config& read,
-                 std::vector<std::string>* out) {
+                 const PoolStats& pools, std::vector<std::string>* out) {
   for (const PoolConfig& old : running.pools) {
     const std::string what = Title(old);
     const auto now = Find(read.pools, old.name);
@@ -42,7 +51,7 @@ void DifferPools(const Config& running, const Config& read,
     if (now->concurrency == MSYS_UNSET && old.concurrency != MSYS_UNSET)
       out->push_back(what + " Concurrency is gone from the file, but stays " +
                      std::to_string(old.concurrency));
-    if (now->backlog != old.backlog) out->push_back(what + " Backlog");
+    if (!SameBacklog(old, *now, pools)) out->push_back(what + " Backlog");
     if (now->stack_size_kib != old.stack_size_kib)
       out->push_back(what + " Stack_Size");
   }
@@ -91,7 +100,7 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& read,
   check(running.listener == read.listener, "Listener");
   check(running.shutdown_timeout_s == read.shutdown_timeout_s,
         "Shutdown_Timeout");
-  DifferPools(running, read, &out);
+  DifferPools(running, read, pools, &out);
   DifferNewPools(running, read, pools, &out);
   return out;
 }
@@ -136,7 +145,9 @@ void Reloader::Keep(const Config& read, const PoolStats& pools) {
       continue;
     }
     PoolConfig& kept = running_.pools.emplace_back(pool);
-    if (Find(pools, pool.name) != pools.end()) kept.backlog = MSYS_UNSET;
+    const auto had = Find(pools, pool.name);
+    if (had != pools.end() && kept.backlog != had->backlog)
+      kept.backlog = MSYS_UNSET;
     if (kept.stack_size_kib > largest) kept.stack_size_kib = MSYS_UNSET;
   }
 }

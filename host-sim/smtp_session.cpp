@@ -353,6 +353,8 @@ void SmtpSession::RcpttoDone(const PhaseResult& result) {
 void SmtpSession::WindDown() {
   stopping_ = true;
   if (work_ == Work::kNone) Pump();
+  else if (work_ == Work::kOpening)
+    CloseWith(421, config_.hostname + " shuts down", outcome_);
 }
 
 bool SmtpSession::Cancel(bool at_once) {

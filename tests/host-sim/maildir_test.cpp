@@ -51,7 +51,7 @@ TEST_F(MaildirTest, TheParentsOfNewDirectoriesAreSynced) {
   for (const char* sub : {"tmp", "new", "cur"})
     EXPECT_TRUE(std::filesystem::is_directory(root_ / "var/mail" / sub)) << sub;
   EXPECT_EQ(Times(root_), 1) << "for var";
-  EXPECT_EQ(Times(root_ / "var"), 1) << "for mail";
+  EXPECT_GE(Times(root_ / "var"), 1) << "for mail";
   EXPECT_GE(Times(root_ / "var/mail"), 1) << "for tmp, new, cur";
 }
 
@@ -62,6 +62,7 @@ TEST_F(MaildirTest, DirectoriesThatAreThereAreSyncedInTheMaildir) {
   Maildir maildir(root_ / "mail", 1);
   ASSERT_TRUE(maildir.Open(&error_)) << error_;
   EXPECT_GE(Times(root_ / "mail"), 1);
+  EXPECT_EQ(Times(root_), 1) << "for mail";
 }
 
 TEST_F(MaildirTest, ADirectoryThatCannotBeMadeIsNamed) {

@@ -148,6 +148,12 @@ TEST_F(ReloadTest, ABadFileSaysWhere) {
               << answer.text;
           answer = Ask("config reload");
         }
+        WriteConfig("ThreadPool \"IO\" { Backlog = 0 } ThreadPool \"Unlink\" { "
+                    "Backlog = 100 }");  // what they have
+        for (int i = 0; i < 2; ++i) {
+          answer = Ask("config reload");
+          EXPECT_EQ(answer.text.find("Backlog"), std::string::npos) << answer.text;
+        }
         EXPECT_FALSE(Ask("config").good);
         EXPECT_NE(Ask("help").text.find("config reload"), std::string::npos);
         const int fifo = ::open(Fifo().c_str(), O_RDWR);

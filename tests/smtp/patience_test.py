@@ -31,6 +31,7 @@ local mod = {}
 function mod:init()
   local first = io.open(DIR .. '/first')
   if not first then return io.open(DIR .. '/first', 'w'):close() end
+  print('is made')
   repeat msys.sleep(0.01) local file = io.open(DIR .. '/open') until file
 end
 msys.registerModule('test', mod)
@@ -92,6 +93,17 @@ class PatienceTest(unittest.TestCase):
         self.assertEqual((sessions["tempfailed"], sessions["errors"]), (1, 1))
         self.assertEqual(self.late(server), [
             "policy: lua/1: init of module test has not ended after 1 s\n"])
+
+    def test_at_a_stop_a_client_that_waits_for_its_state_is_not_waited_for(self):
+        server = self.start(policy=INIT, states=2, shutdown=50)
+        self.connect(server).greet()
+        waiting = self.connect(server)
+        server.await_log("is made")
+        server.signal()
+        self.assertTrue(waiting.reply().startswith("421"))
+        self.assertEqual(waiting.reply(), "")
+        server.write("open", "")
+        self.assertEqual(server.wait(), 0, "".join(server.log))
 
     def test_a_first_state_that_is_not_ready_in_time_is_in_the_log(self):
         def seen(server, line):
