@@ -1,17 +1,21 @@
 // The part of State that runs callouts, and keeps sessions.
+#include <cstdio>
 #include <new>
 
 #include "clock.h"
 #include "held.h"
 #include "session.h"
 #include "state.h"
+#include "text.h"
 
 namespace msys {
 namespace {
 
-// The first function of a callout, which gets its script; then its stack is: message
-// handler, function, arguments...  It returns what pcall would, a traceback or nil after
-// a failure, and nothing at all if there is no function to call.
+constexpr char kSessionGone[] = "cancelled: the session is gone";
+
+// The first function of a callout, which gets its script; once prepare() has been called
+// its stack is: message handler, function, arguments...  It returns what pcall would, a
+// traceback or nil after a failure, and nothing at all if there is no function to call.
 int CalloutDone(lua_State* L, int status, lua_KContext) {
   const bool ok = status == LUA_OK || status == LUA_YIELD;
   // The results may fill the stack to its last slot; raising ends the script.
@@ -24,19 +28,25 @@ int CalloutDone(lua_State* L, int status, lua_KContext) {
   return 3;
 }
 
+const char* NameOf(const msys_callout& callout) {
+  return callout.name != nullptr ? callout.name : "callout";
+}
+
 int CalloutMain(lua_State* L) {
   Script* script = static_cast<Script*>(lua_touserdata(L, 1));
   const msys_callout& callout = *static_cast<Callout*>(script)->callout;
-  lua_pushcfunction(L, &KeepTraceback);
-  lua_replace(L, 1);
+  lua_settop(L, 0);  // it may count on an empty stack
   const int arguments = callout.prepare(callout.ctx, L);
   if (arguments < 0) return 0;
-  if (arguments != lua_gettop(L) - 2) {
+  if (arguments != lua_gettop(L) - 1) {
     return luaL_error(
         L, "callout %s: prepare() said %d arguments but left %d values; it "
         "must push the function and exactly that many arguments",
-        callout.name, arguments, lua_gettop(L) - 1);
+        NameOf(callout), arguments, lua_gettop(L));
   }
+  luaL_checkstack(L, 1, "too many arguments");
+  lua_pushcfunction(L, &KeepTraceback);
+  lua_insert(L, 1);
   return CalloutDone(
       L, lua_pcallk(L, arguments, LUA_MULTRET, 1, 0, &CalloutDone), 0);
 }
@@ -45,10 +55,9 @@ struct Finish {
   State* state;
   void (*finish)(void* ctx, lua_State* L, msys_status status, int count);
   void* ctx;
-  const char* name;
   msys_status status;
-  int count;
   bool called = false;
+  char name[64] = "";  // a copy: finish() may free the callout, and raise then
 };
 
 // finish, values...
@@ -68,11 +77,10 @@ int FinishMain(lua_State* L) {
 }
 
 void LogFinishError(State& state, const Finish& request, lua_State* L) {
-  state.engine.host().Log(
-      MSYS_LOG_ERROR, "callout", "%s of state %s: finish() failed: %s",
-      request.name, state.name.c_str(),
-      lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
-                                     : "an error value that is not a string");
+  char text[2048] = "an error value that is not a string";
+  if (lua_type(L, -1) == LUA_TSTRING) OneLine(lua_tostring(L, -1), text, sizeof text);
+  state.engine.host().Log(MSYS_LOG_ERROR, "callout", "%s of state %s: finish() failed: %s",
+                          request.name, state.name.c_str(), text);
 }
 
 // Calls finish() with the values on top of L, above nothing else; or not at all, if
@@ -131,11 +139,11 @@ void State::OnStart(Work* work) {
     script.tls = script.session->tls->Share();
   }
   if (state.closing_ || script.cancelled) {
-    return state.EndCallout(slice, script, MSYS_E_CANCELLED, 0);
+    return state.EndCallout(slice, script, MSYS_E_CANCELLED);
   }
   script.co = state.TakeCoroutine();
   if (script.co.L == nullptr) {
-    return state.EndCallout(slice, script, MSYS_E_NOMEM, 0);
+    return state.EndCallout(slice, script, MSYS_E_NOMEM);
   }
   state.Trace(MSYS_TRACE_START, &slice, &script, nullptr);
   lua_pushcfunction(script.co.L, &CalloutMain);
@@ -145,6 +153,7 @@ void State::OnStart(Work* work) {
 
 void State::OnResume(Work* work) {
   Callout& script = Callout::OfWork(work);
+  if (script.cancelled) return;  // OnCancel() comes
   Slice& slice = *script.state.current;
   script.state.AfterSlice(slice, script, ResumeScript(slice, script));
 }
@@ -152,21 +161,20 @@ void State::OnResume(Work* work) {
 void State::AfterSlice(Slice& slice, Callout& script, Outcome outcome) {
   if (outcome == Outcome::kSuspended) return;
   lua_State* co = script.co.L;
-  if (co == nullptr) return EndCallout(slice, script, MSYS_E_NOMEM, 0);
+  if (co == nullptr) return EndCallout(slice, script, MSYS_E_NOMEM);
   const int count = lua_gettop(co);
-  if (count == 0) return EndCallout(slice, script, MSYS_E_NOT_FOUND, 0);
+  if (count == 0) return EndCallout(slice, script, MSYS_E_NOT_FOUND);
   const bool ok = lua_toboolean(co, 1) != 0;
   lua_remove(co, 1);
-  EndCallout(slice, script, ok ? MSYS_OK : MSYS_E_LUA, count - 1);
+  EndCallout(slice, script, ok ? MSYS_OK : MSYS_E_LUA);
 }
 
-void State::EndCallout(Slice& slice, Callout& script, msys_status status,
-                       int count) {
+void State::EndCallout(Slice& slice, Callout& script, msys_status status) {
   if (script.held != nullptr) ReleaseHeld(script);
   if (script.cancelled) {
-    home_lane_->Remove(&script.cancel);
+    // It has ended by itself before OnCancel() came.
+    if (home_lane_->Remove(&script.cancel)) DropAllQueued(kSessionGone, script.id);
     status = MSYS_E_CANCELLED;
-    count = 0;
   }
   Trace(MSYS_TRACE_END, &slice, &script, nullptr,
         {.outcome = status == MSYS_OK || status == MSYS_E_NOT_FOUND
@@ -177,10 +185,10 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status,
   if (script.next != nullptr) script.next->prev = script.prev;
 
   msys_callout& callout = *script.callout;
-  Finish request{this, callout.finish, callout.ctx,
-                 callout.name != nullptr ? callout.name : "callout", status,
-                 count};
+  Finish request{this, callout.finish, callout.ctx, status};
+  std::snprintf(request.name, sizeof request.name, "%s", NameOf(callout));
   callout.plugin_data = nullptr;
+  script.callout = nullptr;  // the host's again, and gone once finish() has been called
   // Only a cancelled one's may be in other hands.
   if (script.co.L != nullptr && !Coroutines::Idle(script.co.L)) RenewCoroutine(script);
   if (script.co.L != nullptr) {
@@ -199,7 +207,6 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status,
     if (request.status != MSYS_E_CANCELLED) request.status = MSYS_E_NOMEM;
     CallFinish(*this, request, aux);
   }
-  script.callout = nullptr;  // the host's again, and perhaps gone
   if (script.held != nullptr) ReleaseHeld(script);
   if (script.session != nullptr) ReleaseSession(*script.session);
   script.tls->Release(anchors);
@@ -231,9 +238,9 @@ void State::OnCancel(Work* work) {
   // To run its <close> variables, if there are any.
   state.Trace(MSYS_TRACE_RESUME, &slice, &script, nullptr,
               {.cause = script.cause});
-  state.DropAllQueued("cancelled: the session is gone", script.id);
+  state.DropAllQueued(kSessionGone, script.id);
   CloseScript(slice, script);
-  state.EndCallout(slice, script, MSYS_E_CANCELLED, 0);
+  state.EndCallout(slice, script, MSYS_E_CANCELLED);
 }
 
 // ---- sessions ------------------------------------------------------------------

@@ -192,7 +192,7 @@ class State final : public LaneRunner {
   void FreeScript(Script& script);
 
   // In callout.cpp, with the work items of callouts.
-  void EndCallout(Slice& slice, Callout& script, msys_status status, int count);
+  void EndCallout(Slice& slice, Callout& script, msys_status status);
 
  private:
   // Calls f(aux, data), leaving `results` values or the error value.

@@ -105,6 +105,113 @@ TEST(CalloutTest, PrepareRaisesWhatCannotBeMadeText) {
   EXPECT_EQ(text, "an error value that cannot be made text, a table");
 }
 
+// The stack is the host's to count from.
+TEST(CalloutTest, PrepareBeginsWithAnEmptyStack) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  OwnCallout callout;
+  callout.prepare = [](lua_State* L) {
+    EXPECT_EQ(lua_gettop(L), 0);
+    lua_pushinteger(L, 42);
+    if (luaL_loadstring(L, "return 'the policy ran', ...") != LUA_OK) return -1;
+    lua_insert(L, 1);
+    return lua_gettop(L) - 1;
+  };
+  std::string results;
+  callout.finish = [&](lua_State* L, msys_status) {
+    results = std::string(lua_tostring(L, 1)) + ' ' + lua_tostring(L, 2);
+  };
+  ASSERT_EQ(callout.Run(state), MSYS_OK);
+  EXPECT_EQ(callout.Wait(), MSYS_OK);
+  EXPECT_EQ(results, "the policy ran 42");
+}
+
+// It is the host's to free once finish() has been called, whatever that does then.
+TEST(CalloutTest, FinishFreesItAndRaises) {
+  struct Own {
+    msys_callout abi{};
+    std::string name = "a name that is freed, and longer than a short string";
+    std::promise<void>* over;
+  };
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  std::promise<void> over;
+  auto* own = new Own{.over = &over};
+  own->abi.struct_size = sizeof own->abi;
+  own->abi.ctx = own;
+  own->abi.name = own->name.c_str();
+  own->abi.prepare = [](void*, lua_State*) { return -1; };
+  own->abi.finish = [](void* ctx, lua_State* L, msys_status, int) {
+    auto* self = static_cast<Own*>(ctx);
+    self->over->set_value();
+    delete self;
+    luaL_error(L, "first\nsecond");
+  };
+  host.On(0, [&] { EXPECT_EQ(plugin.api.run(state.handle, &own->abi), MSYS_OK); });
+  over.get_future().wait();
+  host.On(0, [] {});
+  EXPECT_EQ(host.Logged({"a name that is freed, and longer", "finish() failed: ",
+                         "first | second"}), 1u);
+}
+
+// It is cancelled when what it waits for has come, and its loop has not seen that yet.
+TEST(CalloutTest, CancelledAfterItsResultRunsNoMore) {
+  FakeHost host(2);
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api), elsewhere(plugin.api);
+  TestState other(plugin, 1, "other", std::ref(elsewhere));
+  TestState state(plugin, 0, "test", std::ref(gates));
+  auto busy = other.Start("msys.runInPool('SpoolIn', block)");
+  elsewhere["block"].AwaitArrivals();
+  auto waits = state.Start(
+      "for i = 1, 5 do msys.runInPool('SpoolIn', function() ran = true end, true) end "
+      "msys.runInPool('CPU', hold) went_on = true");
+  gates["hold"].AwaitArrivals();
+  host.On(0, [&] {
+    gates["hold"].Open();
+    while (plugin.Stats("CPU").threads > 0) std::this_thread::yield();
+    EXPECT_EQ(waits->CancelHere(), MSYS_OK);
+  });
+  EXPECT_EQ(waits->Wait().text(), "CANCELLED");
+  EXPECT_EQ(plugin.Stats("SpoolIn").cancelled, 5u);
+  elsewhere["block"].Open();
+  busy->Wait();
+  EXPECT_EQ(state.Run("return ran, went_on").text(), "OK nil nil");
+}
+
+// A C function of its policy cancels it, and it ends before the loop comes to that.
+TEST(CalloutTest, CancelledFromInsideItsJobsAreDropped) {
+  FakeHost host(2);
+  TestPlugin plugin(Api(), host);
+  Gates elsewhere(plugin.api);
+  TestState other(plugin, 1, "other", std::ref(elsewhere));
+  std::unique_ptr<Running> running;
+  TestState state(plugin, 0, "test", [&](lua_State* L) {
+    lua_pushlightuserdata(L, &running);
+    lua_pushcclosure(L, [](lua_State* co) {
+      auto* self = static_cast<std::unique_ptr<Running>*>(
+          lua_touserdata(co, lua_upvalueindex(1)));
+      (*self)->CancelHere();
+      return 0;
+    }, 1);
+    lua_setglobal(L, "cancel");
+  });
+  auto busy = other.Start("msys.runInPool('SpoolIn', block)");
+  elsewhere["block"].AwaitArrivals();
+  running = state.Start(
+      "msys.sleep(0.001) while not go do msys.sleep(0) end "
+      "for i = 1, 5 do msys.runInPool('SpoolIn', function() ran = true end, true) end "
+      "cancel() return 'ended'");
+  ASSERT_EQ(state.Run("go = true").text(), "OK");
+  EXPECT_EQ(running->Wait().text(), "CANCELLED");
+  EXPECT_EQ(plugin.Stats("SpoolIn").cancelled, 5u);
+  elsewhere["block"].Open();
+  busy->Wait();
+  EXPECT_EQ(state.Run("return ran").text(), "OK nil");
+}
+
 // It may raise an error, which is logged.
 TEST(CalloutTest, FinishRaises) {
   FakeHost host;
