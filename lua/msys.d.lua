@@ -137,7 +137,7 @@ function msys.threadpool.find(pool) end
 ---@field cancelled integer dropped before they started
 ---@field refused integer never accepted
 ---@field parked integer times that a thread found a job's Lua state busy
----@field wait_p50 number seconds from submission to start: half waited less
+---@field wait_p50 number seconds to the start, from when the submitting script waited or ended, also for room in the backlog: half waited less
 ---@field wait_p99 number 99 of 100 waited less
 ---@field wait_max number
 ---@field run_p50 number seconds from start to end: half took less

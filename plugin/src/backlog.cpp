@@ -14,6 +14,7 @@ bool Backlog::Admit(Admission& admission) {
   admission.next = nullptr;
   (waiting_tail_ == nullptr ? waiting_ : waiting_tail_->next) = &admission;
   waiting_tail_ = &admission;
+  ++waiting_count_;
   return false;
 }
 
@@ -25,21 +26,19 @@ bool Backlog::AdmitNow() {
   return true;
 }
 
-void Backlog::Leave() {
-  if (size() == 0) return;
-  Admission* next = nullptr;
-  {
-    MutexLock lock(mu_);
-    assert(admitted_ > 0);
-    next = waiting_;
-    if (next == nullptr) {
-      --admitted_;
-      return;
-    }
-    waiting_ = next->next;  // the place goes to the next in line
-    if (waiting_ == nullptr) waiting_tail_ = nullptr;
+Admission* Backlog::Leave() {
+  if (size() == 0) return nullptr;
+  MutexLock lock(mu_);
+  assert(admitted_ > 0);
+  Admission* next = waiting_;
+  if (next == nullptr) {
+    --admitted_;
+    return nullptr;
   }
-  next->granted(next);
+  waiting_ = next->next;  // the place goes to the next in line
+  if (waiting_ == nullptr) waiting_tail_ = nullptr;
+  --waiting_count_;
+  return next;
 }
 
 bool Backlog::Cancel(Admission& admission) {
@@ -49,16 +48,10 @@ bool Backlog::Cancel(Admission& admission) {
     if (a != &admission) continue;
     (before == nullptr ? waiting_ : before->next) = a->next;
     if (waiting_tail_ == a) waiting_tail_ = before;
+    --waiting_count_;
     return true;
   }
   return false;
-}
-
-std::uint64_t Backlog::waiting() {
-  MutexLock lock(mu_);
-  std::uint64_t count = 0;
-  for (Admission* a = waiting_; a != nullptr; a = a->next) ++count;
-  return count;
 }
 
 }  // namespace msys

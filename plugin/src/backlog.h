@@ -10,10 +10,10 @@
 
 namespace msys {
 
-// A job that waits for room.
+// A job's place, or its wait for one.
 struct Admission {
-  void (*granted)(Admission* admission) = nullptr;  // any thread, once
   Admission* next = nullptr;
+  std::uint64_t since_ns = 0;  // the owner's: when it began to wait; 0: it had not to
 };
 
 class Backlog {
@@ -30,15 +30,19 @@ class Backlog {
   }
 
   // A place, until Leave(): when the job starts or is dropped.  False: none is free;
-  // `admission.granted` will be called when one is, in order of arrival.
+  // some Leave() will give it to the admission, in order of arrival.
   [[nodiscard]] bool Admit(Admission& admission) EXCLUDES(mu_);
   // The same for a caller that cannot wait.
   [[nodiscard]] bool AdmitNow() EXCLUDES(mu_);
-  void Leave() EXCLUDES(mu_);
+  // The one that has the place now, and must be told; null: nobody waits.
+  [[nodiscard]] Admission* Leave() EXCLUDES(mu_);
   // False: it was granted already, or is being granted now.
   bool Cancel(Admission& admission) EXCLUDES(mu_);
   // How many wait for room.
-  std::uint64_t waiting() EXCLUDES(mu_);
+  std::uint64_t waiting() EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    return waiting_count_;
+  }
 
  private:
   // relaxed: it changes before there are jobs; figures are shown even then.
@@ -48,6 +52,7 @@ class Backlog {
   std::uint32_t admitted_ GUARDED_BY(mu_) = 0;
   Admission* waiting_ GUARDED_BY(mu_) = nullptr;
   Admission* waiting_tail_ GUARDED_BY(mu_) = nullptr;
+  std::uint64_t waiting_count_ GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace msys

@@ -398,13 +398,10 @@ void StartJob(Work* work) {
     stats.active_sum.Add(active);
     stats.saturation_sum_ppm.Add(
         active * 1'000'000 / (limit == 0 ? 1 : limit));
-    stats.wait.Record(slice.now > job.work.order
-                               ? slice.now - job.work.order
-                               : 0);
-    if (job.admitted) {
-      job.admitted = false;
-      lane->pool.backlog.Leave();
-    }
+    const std::uint64_t since =
+        job.admission.since_ns != 0 ? job.admission.since_ns : job.work.order;
+    stats.wait.Record(slice.now > since ? slice.now - since : 0);
+    job.LeaveBacklog();
   }
 
   Script* script = state.NewScript();

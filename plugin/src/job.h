@@ -35,10 +35,11 @@ enum class JobStage : std::uint8_t {
 
 struct Job final : Wait {
   explicit Job(State& s);
-  static std::size_t AdmissionOffset();
 
   // Into its lane; a caller that only waited for room goes on.
   void Enter();
+  // Gives its place in the backlog, if it has one, to the next that waits for one.
+  void LeaveBacklog();
   // As the wait of the script that called, in kSync.
   void Abandon() override;
   void Cancel(const char* why) override;

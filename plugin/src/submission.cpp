@@ -59,13 +59,6 @@ bool TakeBack(Job& job) {
   return true;
 }
 
-// Room in the backlog for a job whose caller waits: any thread.
-void OnGranted(Admission* admission) {
-  Job& job = *reinterpret_cast<Job*>(
-      reinterpret_cast<char*>(admission) - Job::AdmissionOffset());
-  job.state.PostToLane(*job.waiting_lane, job.work);
-}
-
 void EnterAfterWait(Work* work) {
   Job& job = Work::OwnerOf<Job>(work);
   job.admitted = true;
@@ -82,12 +75,18 @@ void EnterAfterWait(Work* work) {
 
 }  // namespace
 
-std::size_t Job::AdmissionOffset() {
-  static_assert(std::is_same_v<decltype(Job::admission), Admission>);
+void Job::LeaveBacklog() {
+  if (!admitted) return;
+  admitted = false;
+  Admission* const granted = pool_lane()->pool.backlog.Leave();
+  if (granted == nullptr) return;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
-  return offsetof(Job, admission);
+  constexpr std::size_t kOffset = offsetof(Job, admission);
 #pragma GCC diagnostic pop
+  // Perhaps of another state, on whose thread it may be dropped as soon as it is posted.
+  Job& job = *reinterpret_cast<Job*>(reinterpret_cast<char*>(granted) - kOffset);
+  job.state.PostToLane(*job.waiting_lane, job.work);
 }
 
 void Job::Enter() {
@@ -152,11 +151,13 @@ bool SubmitJob(Slice& slice, Job& job) {
   state.JobSubmitted(job);
   if (PoolLane* lane = job.pool_lane()) {
     Pool& pool = lane->pool;
-    job.admission.granted = &OnGranted;
     job.work.run = &EnterAfterWait;
     job.waiting_lane = slice.script->lane;
     job.stage = JobStage::kWaiting;
-    if (!pool.backlog.Admit(job.admission)) return false;
+    if (!pool.backlog.Admit(job.admission)) {
+      job.admission.since_ns = NowNs();
+      return false;
+    }
     job.admitted = true;
   }
   job.stage = JobStage::kQueued;
@@ -206,13 +207,8 @@ bool CancelJob(Job& job, const char* why) {
 void DropJob(Job& job, const char* why) {
   State& state = job.state;
   job.stage = JobStage::kOver;
-  if (PoolLane* lane = job.pool_lane()) {
-    lane->stats.cancelled.Add(1);
-    if (job.admitted) {
-      job.admitted = false;
-      lane->pool.backlog.Leave();
-    }
-  }
+  if (LaneStats* stats = job.stats()) stats->cancelled.Add(1);
+  job.LeaveBacklog();
   if (job.box != nullptr) KeepFailure(job, why, true);
   DeliverFailure(job, why);
   state.Trace(MSYS_TRACE_END, state.current, nullptr, &job,

@@ -1,5 +1,6 @@
 -- A full backlog suspends whoever submits until there is room.
 -- pool: small concurrency=1 backlog=2
+-- pool: braked concurrency=1 backlog=1
 
 -- Two jobs queued behind one that runs.
 local function fill(gate)
@@ -156,4 +157,19 @@ test.case("the room is all there again", function()
   test.drain("small")
   test.drain("small")
   test.equal(0, test.stats("small").queued)
+end)
+
+test.case("the time that a script waits for room is a part of its job's wait", function()
+  local handles = {}
+  for i = 1, 10 do
+    handles[i] = test.start(function()
+      msys.runInPool("braked", function() test.block("b9") end)
+    end)
+  end
+  test.await_blocked("b9")
+  msys.sleep(0.05)  -- for all but the first, most of which wait for room
+  test.release("b9")
+  for i = 1, 10 do test.returns({ 0 }, test.wait(handles[i])) end
+  local stat = msys.threadpool.stat("braked")
+  test.equal(true, stat.wait_p50 >= 0.05)
 end)

@@ -2,42 +2,29 @@
 
 #include <gtest/gtest.h>
 
-#include <vector>
-
 namespace msys {
 namespace {
 
-struct Waiting {
-  Admission admission;  // first: granted() gets its address
-  std::vector<int>* order;
-  int number;
-
-  static void Granted(Admission* admission) {
-    auto* self = reinterpret_cast<Waiting*>(admission);
-    self->order->push_back(self->number);
-  }
-};
-
 TEST(BacklogTest, AdmitsInOrderOfArrival) {
   Backlog backlog(2);
-  std::vector<int> order;
-  Waiting w[4];
-  for (int i = 0; i < 4; ++i) w[i] = {{&Waiting::Granted, nullptr}, &order, i};
+  Admission w[4];
   EXPECT_TRUE(backlog.AdmitNow());
-  EXPECT_TRUE(backlog.Admit(w[0].admission));
+  EXPECT_TRUE(backlog.Admit(w[0]));
   EXPECT_FALSE(backlog.AdmitNow());
-  for (int i = 1; i < 4; ++i) EXPECT_FALSE(backlog.Admit(w[i].admission));
-  EXPECT_TRUE(backlog.Cancel(w[2].admission));
-  EXPECT_FALSE(backlog.Cancel(w[2].admission));
-  backlog.Leave();
-  EXPECT_FALSE(backlog.Cancel(w[1].admission)) << "granted already";
+  for (int i = 1; i < 4; ++i) EXPECT_FALSE(backlog.Admit(w[i]));
+  EXPECT_EQ(backlog.waiting(), 3u);
+  EXPECT_TRUE(backlog.Cancel(w[2]));
+  EXPECT_FALSE(backlog.Cancel(w[2]));
+  EXPECT_EQ(backlog.waiting(), 2u);
+  EXPECT_EQ(backlog.Leave(), &w[1]);
+  EXPECT_FALSE(backlog.Cancel(w[1])) << "granted already";
   EXPECT_FALSE(backlog.AdmitNow()) << "jumped the queue";
-  backlog.Leave();
-  EXPECT_EQ(order, (std::vector<int>{1, 3}));
-  backlog.Leave();
-  backlog.Leave();
+  EXPECT_EQ(backlog.Leave(), &w[3]);
+  EXPECT_EQ(backlog.waiting(), 0u);
+  EXPECT_EQ(backlog.Leave(), nullptr);
+  EXPECT_EQ(backlog.Leave(), nullptr);
   EXPECT_TRUE(backlog.AdmitNow());
-  backlog.Leave();
+  EXPECT_EQ(backlog.Leave(), nullptr);
 }
 
 TEST(BacklogTest, NoneIsNoLimit) {

@@ -339,7 +339,9 @@ typedef struct msys_pool_stats {
   double avg_concurrency;  /* running closures, seen by each that starts */
   double saturation;       /* the same as a share of the concurrency, 0 to 1 */
   double avg_wallclock_s;  /* from start to end of a closure */
-  msys_histogram wait;     /* from submission to start */
+  msys_histogram wait;     /* to the start, from the moment at which the script */
+                           /* that submitted waited or ended; room in the */
+                           /* backlog is waited for, too */
   msys_histogram run;      /* from start to end */
 } msys_pool_stats;
 
