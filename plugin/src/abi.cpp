@@ -240,6 +240,9 @@ void SessionClose(msys_session* session) {
 
 void SessionPushSelf(msys_session* session, lua_State* L) {
   if (process::IsFork()) return;
+  if (session == nullptr) {
+    luaL_error(L, "session_push_self: there is no session; open one for the callout");
+  }
   PushSelf(Of(session), L);
 }
 
@@ -292,7 +295,8 @@ void BlockingEnd(msys_blocking* region) {
 }
 
 msys_status CurrentWorker(msys_worker* out) {
-  if (out == nullptr || !MSYS_HAS(out, pool)) return MSYS_E_ARG;
+  if (out == nullptr) return MSYS_E_ARG;
+  if (!MSYS_HAS(out, pool)) return MSYS_E_ABI;
   out->worker = 0;
   out->pool = nullptr;
   if (process::IsFork()) return MSYS_E_FORK;

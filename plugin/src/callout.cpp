@@ -247,7 +247,7 @@ void State::OnCancel(Work* work) {
 
 msys_status State::OpenSession(Session** out) {
   *out = nullptr;
-  if (detach_called_) return MSYS_E_CLOSED;
+  if (detach_called_ || engine.stopping()) return MSYS_E_CLOSED;
   auto* session = new (std::nothrow) Session(*this);
   auto* tls = new (std::nothrow) Tls;
   if (session == nullptr || tls == nullptr) {

@@ -94,8 +94,7 @@ msys_status Engine::Stop(std::uint32_t deadline_ms, std::string& error) {
     constexpr std::uint64_t kGraceNs = 200'000'000;
     if (Over(NowNs() + kGraceNs)) return MSYS_OK;
   }
-  if (NowNs() >= deadline_ns_) ReportLeft(error);
-  else error = "jobs are still being drained";
+  ReportLeft(error);
   return MSYS_E_BUSY;
 }
 
@@ -105,9 +104,17 @@ std::size_t Engine::InTransit() {
 }
 
 void Engine::ReportLeft(std::string& error) {
+  const std::uint64_t now = NowNs();
+  if (now < deadline_ns_) {
+    std::uint64_t jobs = 0;
+    ForEachState([&](State& state) { jobs += state.jobs(); });
+    if (jobs > 0) {
+      error = std::to_string(jobs) + " jobs are still being drained; call stop() again";
+      return;
+    }
+  }
   std::size_t states = InTransit();
   std::size_t running = 0;
-  const std::uint64_t now = NowNs();
   ForEachState([&](State& state) {
     ++states;
     state.ForEachRunning([&](const Job& job) {

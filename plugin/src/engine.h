@@ -57,7 +57,8 @@ class Engine {
   void Unlist(State& state) EXCLUDES(mu_);
   // After it the engine may be gone, unless a state is attached.
   void EndTransit() EXCLUDES(mu_);
-  std::uint64_t NextStateNumber() {
+  // Of the process: another plugin may be open, or be opened after this one.
+  static std::uint64_t NextStateNumber() {
     return 1 + state_numbers_.fetch_add(1, std::memory_order_relaxed);
   }
 
@@ -95,7 +96,7 @@ class Engine {
   Timer timer_;
   LockTable locks_;
   std::atomic<bool> stopping_{false};  // written under mu_
-  std::atomic<std::uint64_t> state_numbers_{0};  // relaxed: only unique
+  static inline std::atomic<std::uint64_t> state_numbers_{0};  // relaxed: only unique
   std::uint64_t deadline_ns_ = 0;  // [main] of the first Stop()
   bool cancelled_ = false;         // [main] what was queued then
 

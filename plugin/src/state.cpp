@@ -171,8 +171,8 @@ bool State::MayLeaveTurn(lua_State* L) const {
 }
 
 const char* State::SleepBlocking(Slice& slice, std::uint64_t until_ns) {
-  // To its author it has returned to the scheduler, as on a loop: one that looks every
-  // now and then whether what it submitted is done must find it so.
+  // To its author it has returned to the scheduler, as on a loop: what it submitted is
+  // handed on, for one that looks every now and then whether it is done.
   slice.now = NowNs();  // the jobs' place in their pools
   Flush(slice, slice.script->outbox);
   Sleeper self;

@@ -123,6 +123,8 @@ class State final : public LaneRunner {
   // [any] After stop()'s deadline: queued jobs are dropped, waits end.
   void RequestCancelAll();
 
+  static constexpr char kCancelled[] = "cancelled: ";
+
   // ---- accounting ----------------------------------------------------------
   void JobSubmitted(Job& job);
   void JobStarted(Job& job);
@@ -132,11 +134,11 @@ class State final : public LaneRunner {
   // jobs, and the calls that they wait for are a part of them.
   const char* WhyRefused(JobMode mode) const {
     if (!closing_) return nullptr;
-    if (!draining_main_) return "the Lua state is being detached";
-    return mode == JobMode::kSync && why_cancelled_ == nullptr ? nullptr
-                                                               : "the interpreter closes";
+    if (why_cancelled_ != nullptr) return why_cancelled_ + sizeof kCancelled - 1;
+    return mode == JobMode::kSync ? nullptr : "the interpreter closes";
   }
-  // Waits have been ended, and no new ones may begin; null: they may.
+  // Waits have been ended, and no new ones may begin; null: they may.  Begins with
+  // kCancelled.
   const char* why_cancelled() const { return why_cancelled_; }
   // [any] Jobs submitted and not over.
   std::uint64_t jobs() const { return jobs_shown_.get(); }

@@ -1,6 +1,7 @@
 // The trace events: which come, in what order, and what they say.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <optional>
@@ -125,6 +126,23 @@ class TraceTest : public testing::Test {
   std::optional<TestPlugin> plugin_;
   std::unique_ptr<TestState> state_;
 };
+
+TEST(TraceIdsTest, AreUniqueInTheProcess) {
+  const msys_api& api = *msys_plugin_entry(MSYS_ABI_MAJOR);
+  std::vector<std::uint64_t> ids;  // all events are of the one loop
+  FakeHost host;
+  host.trace = [&](const msys_trace_event& e) {
+    if (e.kind == MSYS_TRACE_START) ids.push_back(e.id);
+  };
+  for (int i = 0; i < 2; ++i) {
+    TestPlugin first(api, host), second(api, host);
+    TestState a(first), b(second);
+    for (TestState* state : {&a, &b}) EXPECT_EQ(state->Run("").text(), "OK");
+  }
+  EXPECT_EQ(ids.size(), 4u);
+  std::ranges::sort(ids);
+  EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
+}
 
 TEST_F(TraceTest, ASynchronousCall) {
   EXPECT_EQ(Run("local f = function()\n end\n msys.runInPool('one', f)"),

@@ -1,5 +1,5 @@
 -- What the host put there before attach() stays.
--- before: host_core = { VALIDATE_CONT = 1, ECTP_COMPLETE_CALLBACK_SCHED = 60, mine = "x" }
+-- before: host_core = { VALIDATE_CONT = 1, ECTP_COMPLETE_CALLBACK_SCHED = 3, mine = "x" }
 -- before: host_msys = { core = host_core, registerModule = print, version = "4.2" }
 -- before: msys = host_msys
 -- before: thread = { kept = true }
@@ -8,7 +8,7 @@ test.case("tables and constants of the host stay", function()
   test.equal(true, rawequal(msys, host_msys))
   test.equal(true, rawequal(msys.core, host_core))
   test.equal(1, msys.core.VALIDATE_CONT)
-  test.equal(60, msys.core.ECTP_COMPLETE_CALLBACK_SCHED)
+  test.equal(3, msys.core.ECTP_COMPLETE_CALLBACK_SCHED)
   test.equal("x", msys.core.mine)
   test.equal("4.2", msys.version)
   test.equal(print, msys.registerModule)
@@ -25,7 +25,8 @@ test.case("what is missing is added", function()
 end)
 
 test.case("the completion mode is what the host calls so, and only that", function()
-  for mode, where in pairs { [60] = "loop", [6] = "CPU" } do
+  for mode, where in pairs { [3] = "loop", [6] = "CPU",
+                             [msys.core.ECTP_COMPLETE_CALLBACK] = "CPU" } do
     local seen
     local _, job = msys.runInPool("CPU", function() end, function()
       seen = msys.threadpool.current() or "loop"

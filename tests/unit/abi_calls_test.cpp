@@ -172,6 +172,49 @@ struct SlowMemory {
   }
 };
 
+// On a loop, which it may not wait on, and long before its deadline.
+TEST(StopTest, ItSaysWhatIsLeft) {
+  FakeHost host;
+  const msys_host abi = host.Abi();
+  msys_plugin* plugin = nullptr;
+  lua_State* L = nullptr;
+  std::promise<void> gone;
+  host.On(0, [&] {
+    ASSERT_EQ(api.open(&abi, nullptr, &plugin, nullptr), MSYS_OK);
+    L = luaL_newstate();
+    msys_state* state = nullptr;
+    ASSERT_EQ(api.attach(plugin, L, 0, "x", &state, nullptr), MSYS_OK);
+    Error error;
+    EXPECT_EQ(api.stop(plugin, 3'600'000, &error), MSYS_E_BUSY);
+    EXPECT_TRUE(Has(error, "stop: 1 Lua states are still attached; detach them"))
+        << error.text;
+    msys_session* session = reinterpret_cast<msys_session*>(1);
+    EXPECT_EQ(api.session_open(state, &session), MSYS_E_CLOSED);
+    EXPECT_EQ(session, nullptr);
+    EXPECT_EQ(api.detach(
+                  state,
+                  [](void* p) { static_cast<std::promise<void>*>(p)->set_value(); },
+                  &gone),
+              MSYS_OK);
+  });
+  gone.get_future().wait();
+  host.On(0, [&] {
+    lua_close(L);
+    EXPECT_EQ(api.stop(plugin, 0, nullptr), MSYS_OK);
+    EXPECT_EQ(api.close(plugin), MSYS_OK);
+  });
+}
+
+// It is the stop that ends the sleep, and refuses the job: nobody has detached anything.
+TEST(StopTest, ARefusalNamesIt) {
+  FakeHost host;
+  TestPlugin plugin(api, host);
+  TestState state(plugin);
+  auto sleeps = state.Start("pcall(msys.sleep, 3600) return msys.runInPool('CPU', print)");
+  EXPECT_EQ(plugin.Stop(0), MSYS_E_BUSY);
+  EXPECT_EQ(sleeps->Wait().text(), "OK false cancelled: the mail server is stopping");
+}
+
 // stop() takes a state that is being attached for one that is, or else the plugin
 // could be closed under it; and none is attached any more once it has begun.
 TEST(StopTest, AnAttachUnderWayIsWaitedForAndRefused) {
@@ -397,6 +440,29 @@ TEST_F(CallsTest, AnotherThreadCannotBeginABlockingRegion) {
   EXPECT_EQ(held->Wait().text(), "OK true");
 }
 
+TEST_F(CallsTest, ASelfNeedsASession) {
+  struct Own {
+    std::string text;
+    std::promise<msys_status> over;
+  } own;
+  msys_callout callout{};
+  callout.struct_size = sizeof callout;
+  callout.ctx = &own;
+  callout.prepare = [](void*, lua_State* L) {
+    lua_newtable(L);
+    api.session_push_self(nullptr, L);
+    return 0;
+  };
+  callout.finish = [](void* ctx, lua_State* L, msys_status status, int) {
+    auto& self = *static_cast<Own*>(ctx);
+    self.text = lua_tostring(L, 1);
+    self.over.set_value(status);
+  };
+  fake.On(0, [&] { EXPECT_EQ(api.run(state.handle, &callout), MSYS_OK); });
+  EXPECT_EQ(own.over.get_future().get(), MSYS_E_LUA);
+  EXPECT_EQ(own.text, "session_push_self: there is no session; open one for the callout");
+}
+
 TEST_F(CallsTest, PrepareThatMiscounts) {
   static msys_status seen = MSYS_OK;
   for (const int said : {-1, 0, 5, 1000}) {
@@ -439,7 +505,7 @@ TEST_F(CallsTest, StatisticsOfAnySize) {
   EXPECT_EQ(api.pool_count(plugin.handle), 9u);
   EXPECT_EQ(api.pool_count(nullptr), 0u);
   msys_worker worker{0, 7, "garbage"};
-  EXPECT_EQ(api.current_worker(&worker), MSYS_E_ARG);
+  EXPECT_EQ(api.current_worker(&worker), MSYS_E_ABI);
   EXPECT_EQ(api.current_worker(nullptr), MSYS_E_ARG);
   worker.struct_size = sizeof worker;
   EXPECT_EQ(api.current_worker(&worker), MSYS_E_NOT_FOUND);

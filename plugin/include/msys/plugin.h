@@ -110,7 +110,7 @@ struct lua_State;
  * Negative is failure.  A published value keeps its meaning for ever. */
 typedef int32_t msys_status;
 #define MSYS_OK 0
-#define MSYS_E_ABI (-1)       /* other MAJOR, or a struct smaller than 1.0's   */
+#define MSYS_E_ABI (-1)       /* other MAJOR, or a struct that is too small    */
 #define MSYS_E_ARG (-2)       /* null or nonsense; the error text says which   */
 #define MSYS_E_NOMEM (-3)     /* nothing changed                               */
 #define MSYS_E_CLOSED (-4)    /* stop() or detach() has begun                  */
@@ -206,7 +206,7 @@ typedef struct msys_host {
   uint32_t abi_major;   /* MSYS_ABI_MAJOR */
   void *ctx;            /* the host's; handed back, never looked into */
 
-  /* How many loops there are, at least 1; they are numbered from 0. */
+  /* How many loops there are, 1 to 1024; they are numbered from 0. */
   uint32_t loop_count;
 
   /* [any] Have `loop` call task->run(task), after everything posted to it
@@ -240,8 +240,9 @@ typedef struct msys_pool_config {
   uint32_t struct_size;
   uint32_t concurrency; /* threads at most, up to 1024; 0: on the home loop */
   const char *name;     /* 1 to 64 letters, digits, '_', '-', '.' */
-  uint32_t backlog;     /* jobs queued at most; 0: no limit.  Fixed at open() */
-                        /* or when the pool is made */
+  uint32_t backlog;     /* jobs queued at most; 0: no limit.  Fixed from the */
+                        /* first attach() on, or once the pool is made: then */
+                        /* another value is logged, and changes nothing */
   uint32_t stack_size_kib; /* of a worker's C stack; the largest of all pools */
                            /* counts, as of the first attach(); 0: default; */
                            /* else MSYS_STACK_KIB_MIN to MSYS_STACK_KIB_MAX */
@@ -259,9 +260,9 @@ typedef struct msys_pool_config {
 
 typedef struct msys_config {
   uint32_t struct_size;
-  uint32_t pool_count;
+  uint32_t pool_count;           /* of all pools there can be 256 */
   const msys_pool_config *pools; /* an array; its stride is the struct_size */
-                                 /* of its first element */
+                                 /* of its first element, and of each */
   int32_t completion_returns;    /* MSYS_COMPLETION_RETURNS_; open() only */
 } msys_config;
 
@@ -272,24 +273,25 @@ typedef struct msys_state msys_state;     /* attach() ... done() of detach() */
 typedef struct msys_session msys_session; /* session_open() ... session_close() */
 
 /* One call of a policy function.  The host's memory, and the host's to free
- * once finish() has been called, or when run() failed. */
+ * from the moment that finish() is called, or when run() failed. */
 typedef struct msys_callout {
   uint32_t struct_size;
   uint32_t flags;        /* 0 */
   void *ctx;             /* the host's */
   msys_session *session; /* whose _TLS and self it sees; NULL: its own */
-  const char *name;      /* for logs, "validate_data"; borrowed until finish() */
+  const char *name;      /* for logs, "validate_data"; borrowed until finish(); */
+                         /* may be NULL */
 
-  /* [state] on the home loop.  Push the function and its arguments on L, a
-   * fresh coroutine, and return the number of arguments; negative: nothing to
+  /* [state] on the home loop.  Push the function and its arguments on L, whose
+   * stack is empty, and return the number of arguments; negative: nothing to
    * call, finish() gets MSYS_E_NOT_FOUND.  May raise Lua errors (so: no
    * destructors in this frame); must not yield. */
   int (*prepare)(void *ctx, struct lua_State *L);
 
   /* [state] on the home loop, exactly once.  The top `count` values of L are
    * the results when status is MSYS_OK.  After MSYS_E_LUA they are two: the
-   * error value, and a string with its message and traceback.  After any other
-   * status, none.  L need not be the one that prepare() had.  May raise Lua
+   * error value, and a string with its message and, unless prepare() has raised
+   * it, a traceback.  After any other status, none.  L need not be the one that prepare() had.  May raise Lua
    * errors, which are logged; must not yield.  May call run(), cancel() and
    * session_close(). */
   void (*finish)(void *ctx, struct lua_State *L, msys_status status,
@@ -374,24 +376,26 @@ typedef struct msys_api {
 
   /* [main] Ends all work: new jobs are refused, queued ones are still run
    * until `deadline_ms` have passed since the first stop(), then they are
-   * cancelled; running closures are waited for until the deadline.  MSYS_OK:
-   * nothing runs any more and no state is attached.  MSYS_E_BUSY: closures
-   * still run, or states are attached, or workers have not left their pools;
-   * each closure is logged (pool, file:line, seconds), and each worker unless
-   * the thread is a loop.  Do not unload then; call again.  On a thread that is
-   * a loop it never waits: MSYS_E_BUSY until all is over; call again from a
-   * timer. */
+   * cancelled; running closures, and states that are attached, are waited for
+   * until the deadline, and 0.2 s more when something had to be cancelled; workers
+   * that have nothing left to do have up to a second to go.  MSYS_OK: nothing runs
+   * any more and no state is attached.  MSYS_E_BUSY: closures still run, or states
+   * are attached, or workers have not left their pools, and the error's text says
+   * which; after the deadline each closure is logged (pool, file:line, seconds),
+   * and each worker unless the thread is a loop.  Do not unload then; call again.
+   * On a thread that is a loop it never waits: MSYS_E_BUSY until all is over; call
+   * again from a timer. */
   msys_status (*stop)(msys_plugin *plugin, uint32_t deadline_ms,
                       msys_error *error);
 
-  /* [main] Frees the plugin after stop() gave MSYS_OK, else MSYS_E_BUSY and
-   * nothing happens.  NULL is fine.  open() may be called again. */
+  /* [main] Frees the plugin after stop(), once nothing runs and no state is
+   * attached, as MSYS_OK of stop() says; else MSYS_E_BUSY and nothing happens.  NULL is fine.  open() may be called again. */
   msys_status (*close)(msys_plugin *plugin);
 
   /* [loop] Makes `L`, the main thread of a Lua state, one of the plugin's, with
    * `loop` as its home, and puts msys, thread, _TLS and _OSTLS into its
    * globals.  `L` is borrowed until detach()'s done(); `name`, for logs, is
-   * copied.  Nothing of the state may be running.  The first attach() starts
+   * copied and may be NULL.  Nothing of the state may be running.  The first attach() starts
    * threads as they are needed.  Failure (ARG, NOMEM, CLOSED, THREAD, FORK,
    * LUA): the state is as before but may hold some of the globals. */
   msys_status (*attach)(msys_plugin *plugin, struct lua_State *L,
@@ -399,13 +403,16 @@ typedef struct msys_api {
                         msys_error *error);
 
   /* [loop] Refuses new jobs and callouts of the state, drops its queued jobs
-   * (their scripts get false, "cancelled: ..."), lets what runs finish, closes
-   * its sessions, then calls done(ctx) on the home loop, with no turn held.
-   * From then on `state` is gone and the host may lua_close(). */
+   * (their scripts get false, "cancelled: ..."), ends what scripts and closures
+   * wait for (sleeps, locks, results) with an error or false, lets what runs
+   * finish, closes its sessions, then calls done(ctx) on the home loop, with no
+   * turn held, perhaps before detach() returns.  From then on `state` is gone and
+   * the host may lua_close(). */
   msys_status (*detach)(msys_state *state, void (*done)(void *ctx), void *ctx);
 
   /* [loop] A session: the callouts that share one _TLS and one self.  The
-   * caller's, to end with session_close() or the state's detach(). */
+   * caller's, to end with session_close() or the state's detach().  Failure (ARG,
+   * NOMEM, CLOSED, THREAD, FORK): *out is NULL. */
   msys_status (*session_open)(msys_state *state, msys_session **out);
   /* [loop] Callouts of the session that still run keep what they see. NULL is
    * fine. */
@@ -413,8 +420,8 @@ typedef struct msys_api {
 
   /* [state] Replaces the table at the top of L (a policy's module) by the
    * session's self for it: a table of its own that falls back to the module.
-   * The same one for every phase until session_close().  May raise Lua errors;
-   * for use in prepare(). */
+   * The same one for every phase until session_close().  May raise Lua errors, as
+   * it does without a session; for use in prepare(). */
   void (*session_push_self)(msys_session *session, struct lua_State *L);
 
   /* [loop] Starts a callout.  MSYS_OK: finish() will be called, perhaps before
@@ -452,8 +459,8 @@ typedef struct msys_api {
                                     double fraction);
 
   /* [any] An operator's command line, "threads stats".  write() is called on
-   * this thread with pieces of the answer, borrowed.  Failure (NOT_FOUND, ARG):
-   * the answer is one line that says what would have been right. */
+   * this thread with pieces of the answer, borrowed.  MSYS_E_NOT_FOUND: the answer
+   * is one line that says what would have been right. */
   msys_status (*console)(msys_plugin *plugin, const char *command,
                          void (*write)(void *ctx, const char *text,
                                        size_t length),
