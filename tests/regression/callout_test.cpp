@@ -156,15 +156,32 @@ TEST(CalloutTest, FinishFreesItAndRaises) {
                          "first | second"}), 1u);
 }
 
+// Another state's closure has the only thread of SpoolIn, for a while.
+class BusySpoolIn {
+ public:
+  explicit BusySpoolIn(TestPlugin& plugin)
+      : gates_(plugin.api), state_(plugin, 1, "other", std::ref(gates_)) {
+    running_ = state_.Start("msys.runInPool('SpoolIn', block)");
+    gates_["block"].AwaitArrivals();
+  }
+  void End() {
+    gates_["block"].Open();
+    running_->Wait();
+  }
+
+ private:
+  Gates gates_;
+  TestState state_;
+  std::unique_ptr<Running> running_;
+};
+
 // It is cancelled when what it waits for has come, and its loop has not seen that yet.
 TEST(CalloutTest, CancelledAfterItsResultRunsNoMore) {
   FakeHost host(2);
   TestPlugin plugin(Api(), host);
-  Gates gates(plugin.api), elsewhere(plugin.api);
-  TestState other(plugin, 1, "other", std::ref(elsewhere));
+  Gates gates(plugin.api);
   TestState state(plugin, 0, "test", std::ref(gates));
-  auto busy = other.Start("msys.runInPool('SpoolIn', block)");
-  elsewhere["block"].AwaitArrivals();
+  BusySpoolIn busy(plugin);
   auto waits = state.Start(
       "for i = 1, 5 do msys.runInPool('SpoolIn', function() ran = true end, true) end "
       "msys.runInPool('CPU', hold) went_on = true");
@@ -176,8 +193,7 @@ TEST(CalloutTest, CancelledAfterItsResultRunsNoMore) {
   });
   EXPECT_EQ(waits->Wait().text(), "CANCELLED");
   EXPECT_EQ(plugin.Stats("SpoolIn").cancelled, 5u);
-  elsewhere["block"].Open();
-  busy->Wait();
+  busy.End();
   EXPECT_EQ(state.Run("return ran, went_on").text(), "OK nil nil");
 }
 
@@ -185,8 +201,6 @@ TEST(CalloutTest, CancelledAfterItsResultRunsNoMore) {
 TEST(CalloutTest, CancelledFromInsideItsJobsAreDropped) {
   FakeHost host(2);
   TestPlugin plugin(Api(), host);
-  Gates elsewhere(plugin.api);
-  TestState other(plugin, 1, "other", std::ref(elsewhere));
   std::unique_ptr<Running> running;
   TestState state(plugin, 0, "test", [&](lua_State* L) {
     lua_pushlightuserdata(L, &running);
@@ -198,8 +212,7 @@ TEST(CalloutTest, CancelledFromInsideItsJobsAreDropped) {
     }, 1);
     lua_setglobal(L, "cancel");
   });
-  auto busy = other.Start("msys.runInPool('SpoolIn', block)");
-  elsewhere["block"].AwaitArrivals();
+  BusySpoolIn busy(plugin);
   running = state.Start(
       "msys.sleep(0.001) while not go do msys.sleep(0) end "
       "for i = 1, 5 do msys.runInPool('SpoolIn', function() ran = true end, true) end "
@@ -207,8 +220,7 @@ TEST(CalloutTest, CancelledFromInsideItsJobsAreDropped) {
   ASSERT_EQ(state.Run("go = true").text(), "OK");
   EXPECT_EQ(running->Wait().text(), "CANCELLED");
   EXPECT_EQ(plugin.Stats("SpoolIn").cancelled, 5u);
-  elsewhere["block"].Open();
-  busy->Wait();
+  busy.End();
   EXPECT_EQ(state.Run("return ran").text(), "OK nil");
 }
 
