@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "metrics_families.h"
+#include "service_manager.h"
 #include "thread_check.h"
 
 namespace hostsim {
@@ -22,6 +23,8 @@ namespace {
 // How long a cancelled session may take for validate_dealloc, and its
 // cancellation for its way through the loops.
 constexpr std::chrono::seconds kCancelGrace{1};
+// What a shutdown takes beyond Shutdown_Timeout: the graces, and the report.
+constexpr std::chrono::seconds kShutdownMargin{10};
 
 // For the second signal: works while the main thread waits in the plugin.
 extern "C" void ExitAtOnce(int signal) {
@@ -149,6 +152,9 @@ int Host::Run() {
   states_.emplace(*plugin_, loops_, *policy_, config_.max_states,
                   std::chrono::seconds(listener.policy_timeout_s));
 
+  if (serving())
+    TellStarting("loading the policies",
+                 std::chrono::seconds(listener.policy_timeout_s));
   bool ready = OpenMetrics() && OpenFirstState();
   if (ready && !stopping_) ready = RunSessions();
   if (!stuck_) WaitForPools();
@@ -215,6 +221,7 @@ bool Host::RunSessions() {
     listener_.emplace(*states_, loops_, *config_.listener, counts_, over);
     std::string error;
     if (!listener_->Open(&error)) return CannotOpen(error);
+    TellReady("takes mail on " + listener_->address());
   } else {
     replay_.emplace(*states_, loops_, mail_.mails, sessions_,
                     options_.concurrency, counts_, over);
@@ -357,9 +364,12 @@ void Host::OnSignal(int signal) {
   signals_.clear();
   std::signal(SIGINT, ExitAtOnce);
   std::signal(SIGTERM, ExitAtOnce);
-  Logf(MSYS_LOG_NOTICE, "host",
-       "%s: finishing the sessions in flight, for %u s at most",
-       signal == SIGINT ? "SIGINT" : "SIGTERM", config_.shutdown_timeout_s);
+  const std::chrono::seconds at_most(config_.shutdown_timeout_s);
+  const auto doing = std::string(signal == SIGINT ? "SIGINT" : "SIGTERM") +
+                     ": finishing the sessions in flight, for " +
+                     std::to_string(at_most.count()) + " s at most";
+  Log(MSYS_LOG_NOTICE, "host", doing);
+  if (serving()) TellStopping(doing, at_most + kShutdownMargin);
   const auto deadline = Deadline();
   if (!replay_ && !listener_) return;
   StopStarting();

@@ -63,8 +63,8 @@ bool Listener::Open(std::string* error) {
              failure.message();
     return false;
   }
-  Log(MSYS_LOG_NOTICE, "listener",
-      "smtp on " + EndpointText(acceptor_.local_endpoint()));
+  address_ = EndpointText(acceptor_.local_endpoint());
+  Log(MSYS_LOG_NOTICE, "listener", "smtp on " + address_);
   open_.store(1, std::memory_order_relaxed);
   loops_.front()->Defer([this] { Accept(); });
   return true;

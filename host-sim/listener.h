@@ -4,7 +4,7 @@
 // so that nothing of it ever changes threads; states are given out evenly, and
 // so are the clients.
 //
-// Threads: the constructor, Open, StopStarting, CancelAll and cut by the main
+// Threads: the constructor, Open, address, StopStarting, CancelAll and cut by the main
 // thread; the rest runs on the loops.  Must outlive the loops' threads.
 #pragma once
 
@@ -38,6 +38,8 @@ class Listener {
 
   // Opens the Maildir and the socket and begins to accept.
   bool Open(std::string* error);
+  // Where clients connect to, once it is open.
+  const std::string& address() const { return address_; }
   // No new clients; each session ends once no mail of it is under way.
   void StopStarting();
   // See SmtpSession::Cancel.
@@ -68,6 +70,7 @@ class Listener {
 
   std::optional<Maildir> maildir_;
   tcp::acceptor acceptor_;           // of the first loop, as the timer
+  std::string address_;
   boost::asio::steady_timer retry_;  // after an accept that failed
   // Refusals that are not in the log yet, and the timer while none may be.
   std::array<std::uint64_t, kRefusalCount> unreported_{};

@@ -31,6 +31,7 @@ build libconfuse-dev          -      host-sim's configuration file
 build libgmime-3.0-dev        -      host-sim's MIME parser
 build nlohmann-json3-dev      -      host-sim --json
 build prometheus-cpp-dev      -      host-sim's metrics for Prometheus
+build libsystemd-dev          -      host-sim tells systemd when it is ready
 test  libgtest-dev            -      GoogleTest
 test  libgmock-dev            -      GoogleMock, matchers
 test  libbenchmark-dev        -      Google Benchmark

@@ -17,16 +17,6 @@ fail() {
 }
 is() { systemctl "is-$1" --quiet host-sim; }
 ask() { host-sim --control $socket "$@"; }
-# until_true WHAT COMMAND...: what comes soon after something else.
-until_true() {
-  local what=$1 tries
-  shift
-  for ((tries = 0; tries < 300; tries++)); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.1
-  done
-  fail "$what: not within 30 s"
-}
 pid() { systemctl show --property MainPID --value host-sim; }
 
 ! is enabled || fail "it is enabled"
@@ -40,7 +30,8 @@ echo "disabled; sandbox: $(sed -n 's/.*Overall exposure level for //p' /tmp/secu
 # What is offered, in the sandbox too.
 sed -i 's/^# Metrics /Metrics /' /etc/msys/listener.conf
 systemctl start host-sim || fail "it does not start"
-until_true "the listener takes clients" bash -c ': </dev/tcp/127.0.0.1/2525'
+systemctl show --property StatusText host-sim | grep -q 'takes mail on 127.0.0.1:2525' ||
+  fail "it does not say what it does: $(systemctl show --property StatusText host-sim)"
 printf '%s\r\n' 'From: a@example.com' 'To: b@example.com' 'Subject: a mail' '' 'to be kept' |
   curl --silent --show-error smtp://127.0.0.1:2525 --mail-from a@example.com \
     --mail-rcpt b@example.com --upload-file - || fail "it does not take a mail"
@@ -69,15 +60,24 @@ echo "reload: follows the configuration, refuses a broken one"
 dpkg -i "$deb" >/tmp/dpkg 2>&1 || fail "$(cat /tmp/dpkg)"
 is active || fail "it does not run after an upgrade"
 [ "$(pid)" != "$before" ] || fail "an upgrade leaves the old program running"
-until_true "the console answers" ask help
+ask help >/dev/null || fail "its console does not answer"
 ! is enabled || fail "an upgrade enables it"
 echo "upgrade: restarted, still disabled"
+
+sed -i 's/127.0.0.1:2525/192.0.2.1:2525/' /etc/msys/listener.conf
+! systemctl restart host-sim 2>/dev/null || fail "a start without its address succeeds"
+journalctl --no-pager --unit host-sim | grep -q 'cannot listen on 192.0.2.1:2525' ||
+  fail "the log does not say that there is no such address"
+systemctl stop host-sim
+sed -i 's/192.0.2.1:2525/127.0.0.1:2525/' /etc/msys/listener.conf
+systemctl start host-sim || fail "it does not start again"
+echo "start: fails when it cannot listen, and says why"
 
 systemctl stop host-sim
 [ "$(systemctl show --property Result --value host-sim)" = success ] ||
   fail "it does not stop well: $(systemctl show --property Result,ExecMainStatus host-sim)"
 systemctl start host-sim
-until_true "the console answers" ask help
+ask help >/dev/null || fail "its console does not answer"
 dpkg --remove msys-host-sim >/tmp/dpkg 2>&1 || fail "$(cat /tmp/dpkg)"
 ! is active || fail "it still runs when its package is gone"
 [ -e "${kept[0]}" ] || fail "remove took the mail"

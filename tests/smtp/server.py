@@ -55,7 +55,7 @@ msys.registerModule('test', mod)
 
 class Server:
     def __init__(self, keys="", shutdown=5, loops=2, top="",
-                 options=(), policy=POLICY, states=4, seen=None):
+                 options=(), policy=POLICY, states=4, seen=None, port=0):
         self.dir = tempfile.mkdtemp(prefix="host-sim-smtp-")
         self.maildir = os.path.join(self.dir, "mail")
         self.seen = seen  # is called with the server and each line of the log
@@ -64,7 +64,7 @@ class Server:
 Plugin "runinpool" {{ Path = "{sys.argv[2]}" }}
 EventLoop {{ Concurrency = {loops} }}
 Lua {{ Max_States = {states} Script "policy" {{ Source = "policy.lua" }} }}
-Listener "smtp" {{ Address = "127.0.0.1:0" Maildir = "mail" Hostname = "mx.test"
+Listener "smtp" {{ Address = "127.0.0.1:{port}" Maildir = "mail" Hostname = "mx.test"
   {keys} }}
 Shutdown_Timeout = {shutdown}
 {top}
@@ -79,7 +79,8 @@ Shutdown_Timeout = {shutdown}
             if found:
                 self.port = int(found.group(1))
                 break
-        if not self.port:
+        if not self.port:  # it has ended, or closed its log
+            self.remove()
             raise AssertionError("no listener: " + "".join(self.log))
         # Further lines are taken off the pipe, so that it never fills.
         self.reader = threading.Thread(target=self._read, daemon=True)
