@@ -171,6 +171,13 @@ msys_status Close(msys_plugin* plugin) {
   return MSYS_OK;
 }
 
+bool IsCoroutine(lua_State* L) {
+  if (lua_checkstack(L, 1) == 0) return false;  // State::Open will say it
+  const bool is_main = lua_pushthread(L) == 1;
+  lua_pop(L, 1);
+  return !is_main;
+}
+
 msys_status Attach(msys_plugin* plugin, lua_State* L, std::uint32_t loop,
                    const char* name, msys_state** out, msys_error* error) {
   if (out == nullptr) return Fail(error, MSYS_E_ARG, "attach: out is NULL");
@@ -185,6 +192,11 @@ msys_status Attach(msys_plugin* plugin, lua_State* L, std::uint32_t loop,
   }
   if (!engine.host().OnLoop(loop)) {
     return Fail(error, MSYS_E_THREAD, "attach: call it on the loop's thread");
+  }
+  if (IsCoroutine(L)) {
+    return Fail(error, MSYS_E_ARG,
+                "attach: L is a coroutine, which Lua may collect: pass the main "
+                "thread of its state, of LUA_RIDX_MAINTHREAD");
   }
   constexpr char kStopped[] = "attach: stop() has begun";
   if (!engine.BeginAttach()) return Fail(error, MSYS_E_CLOSED, kStopped);

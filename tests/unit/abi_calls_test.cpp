@@ -322,6 +322,9 @@ TEST_F(CallsTest, AttachMisuse) {
     EXPECT_EQ(api.attach(plugin.handle, nullptr, 0, "x", &out, &error), MSYS_E_ARG);
     EXPECT_EQ(api.attach(nullptr, L, 0, "x", &out, &error), MSYS_E_ARG);
     EXPECT_EQ(api.attach(plugin.handle, L, 2, "x", &out, &error), MSYS_E_ARG);
+    EXPECT_EQ(api.attach(plugin.handle, lua_newthread(L), 0, "x", &out, &error),
+              MSYS_E_ARG);
+    EXPECT_TRUE(Has(error, "attach: L is a coroutine")) << error.text;
     EXPECT_EQ(api.attach(plugin.handle, L, UINT32_MAX, "x", &out, &error),
               MSYS_E_ARG);
     EXPECT_TRUE(Has(error, "no loop of that number"));

@@ -291,9 +291,9 @@ typedef struct msys_callout {
   /* [state] on the home loop, exactly once.  The top `count` values of L are
    * the results when status is MSYS_OK.  After MSYS_E_LUA they are two: the
    * error value, and a string with its message and, unless prepare() has raised
-   * it, a traceback.  After any other status, none.  L need not be the one that prepare() had.  May raise Lua
-   * errors, which are logged; must not yield.  May call run(), cancel() and
-   * session_close(). */
+   * it, a traceback.  After any other status, none.  L need not be the one that
+   * prepare() had.  May raise Lua errors, which are logged; must not yield.  May
+   * call run(), cancel() and session_close(). */
   void (*finish)(void *ctx, struct lua_State *L, msys_status status,
                  int count);
 
@@ -389,15 +389,17 @@ typedef struct msys_api {
                       msys_error *error);
 
   /* [main] Frees the plugin after stop(), once nothing runs and no state is
-   * attached, as MSYS_OK of stop() says; else MSYS_E_BUSY and nothing happens.  NULL is fine.  open() may be called again. */
+   * attached, as MSYS_OK of stop() says; else MSYS_E_BUSY and nothing happens.
+   * NULL is fine.  open() may be called again. */
   msys_status (*close)(msys_plugin *plugin);
 
   /* [loop] Makes `L`, the main thread of a Lua state, one of the plugin's, with
    * `loop` as its home, and puts msys, thread, _TLS and _OSTLS into its
    * globals.  `L` is borrowed until detach()'s done(); `name`, for logs, is
-   * copied and may be NULL.  Nothing of the state may be running.  The first attach() starts
-   * threads as they are needed.  Failure (ARG, NOMEM, CLOSED, THREAD, FORK,
-   * LUA): the state is as before but may hold some of the globals. */
+   * copied and may be NULL.  Nothing of the state may be running.  From the first
+   * attach() on threads are started as they are needed.  Failure (ARG, also for a
+   * coroutine; NOMEM, CLOSED, THREAD, FORK, LUA): the state is as before but may
+   * hold some of the globals. */
   msys_status (*attach)(msys_plugin *plugin, struct lua_State *L,
                         uint32_t loop, const char *name, msys_state **out,
                         msys_error *error);
