@@ -58,7 +58,9 @@ bool MakeDirectory(const std::filesystem::path& path) {
   const std::filesystem::path parent = ParentOf(path);
   if (::mkdir(path.c_str(), 0777) != 0) {
     if (errno != ENOENT || parent == path) return errno == EEXIST;
-    if (!MakeDirectory(parent) || ::mkdir(path.c_str(), 0777) != 0) return false;
+    if (!MakeDirectory(parent)) return false;
+    // It may be there now: by another process, or as the parent by another name.
+    if (::mkdir(path.c_str(), 0777) != 0) return errno == EEXIST;
   }
   SyncEntry(path);
   return true;
@@ -66,8 +68,10 @@ bool MakeDirectory(const std::filesystem::path& path) {
 
 }  // namespace
 
+// Without a slash at its end, which would make it its own parent.
 Maildir::Maildir(std::filesystem::path path, std::uint32_t threads)
-    : path_(std::move(path)), threads_(threads) {}
+    : path_(path.has_filename() ? std::move(path) : path.parent_path()),
+      threads_(threads) {}
 
 Maildir::~Maildir() {
   if (pool_) pool_->join();

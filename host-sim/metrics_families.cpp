@@ -126,7 +126,8 @@ void AddPools(Families& out, const Plugin& plugin) {
           "(waiting for a lock, a sleep or a closure of their own).",
           "state", kUnderWay);
   AddTimes(out, plugin, pools, "msys_pool_wait_seconds",
-           "From the submission of a closure to its start.",
+           "To the start of a closure, from the moment at which the script that "
+           "submitted it waited or ended; with the wait for room in the backlog.",
            &msys_pool_stats::wait);
   AddTimes(out, plugin, pools, "msys_pool_run_seconds",
            "From the start of a closure to its end.", &msys_pool_stats::run);

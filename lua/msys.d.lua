@@ -65,8 +65,9 @@ function msys.runInPool(pool, closure, mode, completion_mode) end
 function msys.runInInst(inst, f) end
 
 ---Sleeps.  On a loop only the calling script does; in a pool the worker does, and
----other scripts and closures of this Lua state go on, on other threads of the pool.  Raises an error when the
----state is detached, or the server stops, before the time is over.
+---other scripts and closures of this Lua state go on, those of the same pool on other
+---threads of it.  Raises an error when the state is detached, or the server stops,
+---before the time is over.
 ---@param seconds number 0 to 1000000000, with fractions
 function msys.sleep(seconds) end
 

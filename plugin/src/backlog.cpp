@@ -7,7 +7,7 @@ namespace msys {
 bool Backlog::Admit(Admission& admission) {
   if (size() == 0) return true;
   MutexLock lock(mu_);
-  if (waiting_ == nullptr && admitted_ < size()) {
+  if (admitted_ < size()) {
     ++admitted_;
     return true;
   }
@@ -21,7 +21,7 @@ bool Backlog::Admit(Admission& admission) {
 bool Backlog::AdmitNow() {
   if (size() == 0) return true;
   MutexLock lock(mu_);
-  if (waiting_ != nullptr || admitted_ >= size()) return false;
+  if (admitted_ >= size()) return false;
   ++admitted_;
   return true;
 }

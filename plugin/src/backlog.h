@@ -49,7 +49,7 @@ class Backlog {
   std::atomic<std::uint32_t> size_;
 
   Mutex mu_;
-  std::uint32_t admitted_ GUARDED_BY(mu_) = 0;
+  std::uint32_t admitted_ GUARDED_BY(mu_) = 0;  // size() while anybody waits
   Admission* waiting_ GUARDED_BY(mu_) = nullptr;
   Admission* waiting_tail_ GUARDED_BY(mu_) = nullptr;
   std::uint64_t waiting_count_ GUARDED_BY(mu_) = 0;

@@ -89,7 +89,7 @@ std::string ListQueue(Pool& pool) {
       more = jobs.full();
       if (more) return false;
       const Job& job = Work::OwnerOf<Job>(work);
-      jobs.Add(job, pool.name().c_str(), job.work.order);
+      jobs.Add(job, pool.name().c_str(), job.waits_since_ns());
       return true;
     });
   });

@@ -129,10 +129,13 @@ void Engine::ReportLeft(std::string& error) {
   if (running > 0) {
     error = std::to_string(running) + " closures still run; see the log";
   } else if (states == 0) {
-    error = "call it again; still on their way out of their pools are";
+    error = "call it again";
+    std::string workers;
     for (std::size_t i = 0; i < pools_.size(); ++i) {
-      pools_.at(i).ListWorkers(error);
+      pools_.at(i).ListWorkers(workers);
     }
+    if (workers.empty()) return;  // just now they have left
+    error += "; still on their way out of their pools are" + workers;
     // On a loop nobody has waited for them, and most are gone in no time.
     if (!host_.OnAnyLoop()) host_.Log(MSYS_LOG_ERROR, "stop", "%s", error.c_str());
   } else {

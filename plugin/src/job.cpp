@@ -398,8 +398,7 @@ void StartJob(Work* work) {
     stats.active_sum.Add(active);
     stats.saturation_sum_ppm.Add(
         active * 1'000'000 / (limit == 0 ? 1 : limit));
-    const std::uint64_t since =
-        job.admission.since_ns != 0 ? job.admission.since_ns : job.work.order;
+    const std::uint64_t since = job.waits_since_ns();
     stats.wait.Record(slice.now > since ? slice.now - since : 0);
     job.LeaveBacklog();
   }

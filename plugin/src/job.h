@@ -69,6 +69,11 @@ struct Job final : Wait {
     return runner != nullptr ? runner->resume.order : work.order;
   }
 
+  // Since when it waits to start, before it does.
+  std::uint64_t waits_since_ns() const {
+    return admission.since_ns != 0 ? admission.since_ns : work.order;
+  }
+
   void KeepClosure();
   void ShareTls();
   void ReleaseTls();
@@ -76,7 +81,7 @@ struct Job final : Wait {
   State& state;
   LoopLane* lane = nullptr;      // the pool's, or a loop's (runInInst)
   Work work;                     // in the lane: start; in the home lane: complete
-                                 // its order is the time of submission, in ns
+                                 // its order is when it was handed on, in ns
   Admission admission;           // in the pool's backlog
   Job* next = nullptr;           // in an outbox, or among the state's running
   Job* prev = nullptr;           // ones (by its mutex), or among the free ones

@@ -22,7 +22,7 @@ struct Work {
   void* owner = nullptr;  // what it is embedded in
   Work* next = nullptr;
   Work* prev = nullptr;     // of a lane's first: stale, never read
-  std::uint64_t order = 0;  // smaller runs first; the time of submission
+  std::uint64_t order = 0;  // smaller runs first; of jobs, when they came
   bool queued = false;      // in a lane
 
   template <typename Owner>

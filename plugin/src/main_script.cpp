@@ -47,16 +47,12 @@ void State::BlockMain(Slice& slice, Wait* wait) {
 }
 
 void State::PumpUntilResumed(Slice& slice) {
-  Script& script = *slice.script;
-  Frame* const frame = slice.frame;
   main_resumed_ = false;
   current = nullptr;
   turn.Release(nullptr);
   // The task that resumes us leaves us the turn.
   while (!main_resumed_) run_one_task(run_one_task_ctx);
   current = &slice;
-  slice.script = &script;
-  slice.frame = frame;
 }
 
 void State::OnMainResume(Work* work) {

@@ -392,10 +392,12 @@ void Pool::Register(PoolLane& lane) {
 namespace {
 
 void AddLane(const LaneStats& lane, msys_pool_stats& out) {
+  // What is over was submitted and started: read in this order, so that neither seems
+  // to be less.
   out.submitted += lane.submitted.get();
-  out.invocations += lane.invocations.get();
   out.done += lane.done.get();
   out.failed += lane.failed.get();
+  out.invocations += lane.invocations.get();
   out.cancelled += lane.cancelled.get();
   out.refused += lane.refused.get();
   out.parked += lane.parked.get();
@@ -454,11 +456,13 @@ void Pool::Snapshot(msys_pool_stats& out) {
   // Counters are read one by one while they change: never below zero.
   out.running = begun - std::min(begun, out.suspended);
   out.queued = out.submitted - std::min(out.submitted, over + begun);
+  // What was queued at the reset counts as submitted since, what had begun as started:
+  // all but what was over.  Both only grow between resets, as monitoring expects.
+  const std::uint64_t started = std::max(out.invocations, out.done + out.failed) -
+                                (baseline_.done + baseline_.failed);
   Subtract(out, baseline_);
   const auto measured = static_cast<double>(out.invocations);
-  // What was queued at the reset counts as submitted since, what had begun as started.
-  // Derived, since the counters of both times were read one by one.
-  out.invocations = out.done + out.failed + out.running + out.suspended;
+  out.invocations = started;
   out.submitted = out.done + out.failed + out.cancelled + out.refused +
                   out.queued + out.running + out.suspended;
 

@@ -170,6 +170,46 @@ TEST_F(CancelTest, NoNewWaitsOnceTheyAreEnded) {
   gates_["held"].Open();
 }
 
+// The place that was on its way to it is the next one's.
+TEST_F(CancelTest, ACallerThatGoesWhenItHasBeenGivenRoom) {
+  auto state = NewState("queued");
+  TestState other(plugin_, 1, "waits", std::ref(gates_));
+  auto first = state->Start("msys.runInPool('small', function() block('first') end)");
+  gates_["first"].AwaitArrivals();
+  auto second = state->Start("msys.runInPool('small', function() block('second') end)");
+  auto waits = other.Start("msys.runInPool('small', function() ran = true end)");
+  host_.On(1, [&] {
+    gates_["first"].Open();
+    gates_["second"].AwaitArrivals();  // its place has been given to the third
+    EXPECT_EQ(waits->CancelHere(), MSYS_OK);
+  });
+  EXPECT_EQ(waits->Wait().text(), "CANCELLED");
+  EXPECT_EQ(plugin_.Stats("small").cancelled, 1u);
+  gates_["second"].Open();
+  EXPECT_EQ(other.Run("return msys.runInPool('small', function() return ran end)").text(),
+            "OK true nil");
+  EXPECT_EQ(plugin_.Stats("small").done, 3u);
+}
+
+// Its job was submitted before, as those of the queue were.
+TEST_F(CancelTest, WhoWaitsForRoomWhenItStopsIsServed) {
+  auto state = NewState("stopped");
+  auto first = state->Start("msys.runInPool('small', function() block('first') end)");
+  gates_["first"].AwaitArrivals();
+  auto second = state->Start("return msys.runInPool('small', function() end)");
+  auto waits = state->Start("return msys.runInPool('small', function() return 1 end)");
+  std::jthread opens([&] {
+    while (state->Start("return 1")->started() != MSYS_E_CLOSED) {}
+    gates_["first"].Open();
+    waits->Wait();
+    state->Detach();
+  });
+  EXPECT_EQ(plugin_.Stop(60'000), MSYS_OK);
+  opens.join();
+  EXPECT_EQ(second->Wait().text(), "OK true");
+  EXPECT_EQ(waits->Wait().text(), "OK true 1");
+}
+
 // A job's caller keeps the _TLS for it while it waits; then the job must itself.
 TEST_F(CancelTest, TheTlsOutlivesTheCallerOfARunningJob) {
   auto state = NewState("left");

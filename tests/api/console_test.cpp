@@ -136,6 +136,71 @@ TEST_F(ConsoleTest, AQueueSaysWhoWaitsForRoom) {
   for (auto& one : running) one->Wait();
 }
 
+// A closure that goes on is not one that has yet to start.
+TEST_F(ConsoleTest, AQueueBehindAClosureThatGoesOn) {
+  auto goes_on = state_.Start(
+      "msys.runInPool('one', function() msys.runInPool('IO', block) end)");
+  gates_["block"].AwaitArrivals();
+  TestState other(plugin_, 1, "others", std::ref(gates_));
+  auto busy = other.Start("msys.runInPool('one', function() block('busy') end)");
+  gates_["busy"].AwaitArrivals();
+  gates_["block"].Open();
+  while (plugin_.Stats("IO").done < 1) std::this_thread::yield();
+  state_.Run("msys.runInPool('one', function() end, true)");
+  ExpectMatch(Ask("threads one queue"), "^one  policies  test:1  [0-9.]+ s\n$");
+  gates_["busy"].Open();
+  goes_on->Wait();
+}
+
+// Monitoring takes a counter that goes down for a restart.
+TEST_F(ConsoleTest, CountersOnlyGrow) {
+  TestState other(plugin_, 1, "others", std::ref(gates_));
+  for (int reset = 0; reset < 2; ++reset) {
+    std::vector<std::unique_ptr<Running>> running;
+    for (TestState* state : {&state_, &other}) {
+      running.push_back(state->Start(
+          "for _ = 1, 20000 do msys.runInPool('CPU', function() end) end"));
+    }
+    std::uint64_t submitted = 0, started = 0;
+    while (!running[0]->done() || !running[1]->done()) {
+      const msys_pool_stats stats = plugin_.Stats("CPU");
+      ASSERT_LE(submitted, stats.submitted);
+      ASSERT_LE(started, stats.invocations);
+      ASSERT_LE(stats.done, stats.invocations);
+      submitted = stats.submitted;
+      started = stats.invocations;
+    }
+    Ask("threads reset");
+  }
+}
+
+TEST_F(ConsoleTest, AFailedClosureHasRunToo) {
+  state_.Run("msys.runInPool('one', error)");
+  const msys_pool_stats stats = plugin_.Stats("one");
+  EXPECT_EQ(stats.failed, 1u);
+  EXPECT_EQ(stats.run.count, 1u);
+  EXPECT_EQ(stats.wait.count, 1u);
+}
+
+TEST_F(ConsoleTest, AResetForgetsStatesThatAreGone) {
+  {
+    TestState gone(plugin_, 1, "gone", std::ref(gates_));
+    // Two pools want the state's turn; sooner or later one has to wait for it.
+    while (plugin_.Stats("one").parked == 0) {
+      gone.Run("for _ = 1, 20 do for _, pool in ipairs{'one', 'IO'} do "
+               "msys.runInPool(pool, function() end, true) end end "
+               "msys.runInPool('one', function() end)");
+    }
+  }
+  EXPECT_GT(plugin_.Stats("one").run.max_ns, 0u);
+  Ask("threads reset");
+  const msys_pool_stats stats = plugin_.Stats("one");
+  EXPECT_EQ(stats.submitted + stats.done + stats.failed + stats.cancelled, 0u);
+  EXPECT_EQ(stats.parked, 0u);
+  EXPECT_EQ(stats.run.count + stats.run.max_ns + stats.run.sum_ns, 0u);
+  EXPECT_EQ(stats.wait.count + stats.wait.max_ns + stats.wait.sum_ns, 0u);
+}
+
 // What runs meanwhile has started since, as what is queued has been submitted since.
 TEST_F(ConsoleTest, AResetWhileAClosureRuns) {
   auto running = state_.Start("msys.runInPool('one', block)");

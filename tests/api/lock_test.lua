@@ -67,6 +67,30 @@ test.case("unlocking what is not one's own", function()
   test.returns({ 0 }, test.wait(handle))
 end)
 
+test.case("who has waited for it locked it where he waited", function()
+  msys.lock("site")
+  local line
+  local handle = test.start(function()
+    line = debug.getinfo(1, "l").currentline + 1
+    msys.lock("site")
+    msys.runInPool(test.waits, function() test.block("site") end)
+    msys.unlock("site")
+  end)
+  msys.sleep(0)
+  msys.unlock("site")
+  test.await_blocked("site")
+  wrong("another one locked it at lock_test.lua:" .. line .. ", and", msys.unlock, "site")
+  test.release("site")
+  test.wait(handle)
+end)
+
+test.case("code without line numbers has a place all the same", function()
+  local stripped = load(string.dump(load('msys.lock("stripped")'), true))
+  stripped()
+  wrong('this script\'s already, since %?: it would', stripped)
+  msys.unlock("stripped")
+end)
+
 test.case("first come, first served", function()
   local handle = holder("queue", "l2")
   local order, handles = {}, {}

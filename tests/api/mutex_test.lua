@@ -86,6 +86,21 @@ test.case("normal: locking it twice waits until the script is cancelled", functi
   m:unlock()
 end)
 
+test.case("normal: nobody waits for what a finaliser has unlocked meanwhile", function()
+  local m = thread.mutex(thread.MUTEX_NORMAL)
+  m:lock()
+  local unlocked
+  collectgarbage("generational")
+  collectgarbage("stop")
+  setmetatable({}, { __gc = function() m:unlock(); unlocked = true end })
+  collectgarbage("restart")
+  local got = m:lock()  -- what it allocates to wait with has the object collected
+  collectgarbage("incremental")
+  test.equal(true, unlocked)
+  test.equal(true, got)
+  m:unlock()
+end)
+
 test.case("unlocking what is not one's own", function()
   for _, type in ipairs(types) do
     local m = thread.mutex(type)

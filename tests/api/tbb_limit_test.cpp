@@ -65,6 +65,19 @@ TEST(TbbLimitTest, NobodyWaitsForAThreadThatCannotCome) {
   EXPECT_EQ(state.Run("while ran < 6 do msys.sleep(0) end return ran").text(), "OK 6");
 }
 
+TEST(TbbLimitTest, APoolThatShrinksGivesBackThreadsThatNobodyHas) {
+  const auto allowed = [] {
+    return tbb::global_control::active_value(
+        tbb::global_control::max_allowed_parallelism);
+  };
+  FakeHost host;
+  TestPlugin plugin(*msys_plugin_entry(MSYS_ABI_MAJOR), host, {{"wide", 100}});
+  TestState state(plugin);
+  const std::size_t before = allowed();
+  ASSERT_EQ(plugin.Configure({{"wide", 1}}), MSYS_OK);
+  EXPECT_EQ(allowed(), before - 99);
+}
+
 // Workers of a pool that was made smaller keep their threads until they leave; the
 // other pools have theirs meanwhile.
 TEST(TbbLimitTest, APoolThatShrinksTakesNoThreadsFromOthers) {

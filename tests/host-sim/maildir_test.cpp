@@ -65,6 +65,21 @@ TEST_F(MaildirTest, DirectoriesThatAreThereAreSyncedInTheMaildir) {
   EXPECT_EQ(Times(root_), 1) << "for mail";
 }
 
+TEST_F(MaildirTest, ParentsThatAreNewByMoreThanOneName) {
+  for (const char* path : {"new/./mail", "newer/../mail"}) {
+    Maildir maildir(root_ / path, 1);
+    EXPECT_TRUE(maildir.Open(&error_)) << error_;
+  }
+}
+
+TEST_F(MaildirTest, ASlashAtItsEndMeansNothing) {
+  for (const char* sub : {"tmp", "new", "cur"})
+    std::filesystem::create_directories(root_ / "mail" / sub);
+  Maildir maildir(root_ / "mail/", 1);
+  ASSERT_TRUE(maildir.Open(&error_)) << error_;
+  EXPECT_EQ(Times(root_), 1) << "for mail";
+}
+
 TEST_F(MaildirTest, ADirectoryThatCannotBeMadeIsNamed) {
   Maildir maildir(dir_.Write("file", ""), 1);
   EXPECT_FALSE(maildir.Open(&error_));

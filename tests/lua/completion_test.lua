@@ -260,13 +260,18 @@ end)
 
 test.case("several scripts wait for one job", function()
   local _, job = msys.runInPool("one", function() return "shared" end, function() end)
-  local handles = {}
+  local handles, order = {}, {}
   for i = 1, 5 do
-    handles[i] = test.start(function() return job:wait() end)
+    handles[i] = test.start(function()
+      local ok, result = job:wait()
+      order[#order + 1] = i
+      return ok, result
+    end)
   end
   for i = 1, 5 do
     test.returns({ test.status.ok, true, "shared" }, test.wait(handles[i]))
   end
+  test.equal({ 1, 2, 3, 4, 5 }, order)
 end)
 
 test.case("job:status: queued, running, done", function()

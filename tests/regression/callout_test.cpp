@@ -224,6 +224,24 @@ TEST(CalloutTest, CancelledFromInsideItsJobsAreDropped) {
   EXPECT_EQ(state.Run("return ran").text(), "OK nil");
 }
 
+TEST(CalloutTest, WhatFinishHasLockedIsUnlocked) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  OwnCallout callout;
+  callout.prepare = [](lua_State* L) {
+    return luaL_loadstring(L, "return 1") == LUA_OK ? 0 : -1;
+  };
+  callout.finish = [](lua_State* L, msys_status) {
+    EXPECT_EQ(luaL_dostring(L, "msys.lock('kept')"), LUA_OK);
+  };
+  ASSERT_EQ(callout.Run(state), MSYS_OK);
+  EXPECT_EQ(callout.Wait(), MSYS_OK);
+  EXPECT_EQ(state.Run("return msys.lock('kept')").text(), "OK true");
+  EXPECT_EQ(host.Logged({"the callout finish() of state test ended without unlocking the "
+                         "lock \"kept\""}), 1u);
+}
+
 // It may raise an error, which is logged.
 TEST(CalloutTest, FinishRaises) {
   FakeHost host;

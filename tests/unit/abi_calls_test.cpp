@@ -205,6 +205,48 @@ TEST(StopTest, ItSaysWhatIsLeft) {
   });
 }
 
+// On a loop it does not wait for the job.
+TEST(StopTest, ItSaysWhatItDrains) {
+  FakeHost host;
+  const msys_host abi = host.Abi();
+  msys_plugin* plugin = nullptr;
+  msys_state* state = nullptr;
+  lua_State* L = nullptr;
+  msys_callout callout{};
+  callout.struct_size = sizeof callout;
+  callout.prepare = [](void*, lua_State* co) {
+    return luaL_loadstring(co, "msys.runInPool('Close', function() msys.sleep(3600) end, "
+                               "true)") == LUA_OK ? 0 : -1;
+  };
+  callout.finish = [](void*, lua_State*, msys_status status, int) {
+    EXPECT_EQ(status, MSYS_OK);
+  };
+  host.On(0, [&] {
+    ASSERT_EQ(api.open(&abi, nullptr, &plugin, nullptr), MSYS_OK);
+    L = luaL_newstate();
+    ASSERT_EQ(api.attach(plugin, L, 0, "x", &state, nullptr), MSYS_OK);
+    ASSERT_EQ(api.run(state, &callout), MSYS_OK);
+  });
+  std::promise<void> gone;
+  host.On(0, [&] {
+    Error error;
+    EXPECT_EQ(api.stop(plugin, 3'600'000, &error), MSYS_E_BUSY);
+    EXPECT_STREQ(error.text,
+                 "stop: 1 jobs are still being drained; call stop() again");
+    EXPECT_EQ(api.detach(
+                  state,
+                  [](void* p) { static_cast<std::promise<void>*>(p)->set_value(); },
+                  &gone),
+              MSYS_OK);
+  });
+  gone.get_future().wait();
+  host.On(0, [&] {
+    lua_close(L);
+    EXPECT_EQ(api.stop(plugin, 0, nullptr), MSYS_OK);
+    EXPECT_EQ(api.close(plugin), MSYS_OK);
+  });
+}
+
 // It is the stop that ends the sleep, and refuses the job: nobody has detached anything.
 TEST(StopTest, ARefusalNamesIt) {
   FakeHost host;

@@ -75,6 +75,8 @@ TEST_F(CoroutinesTest, TheyAreAnchoredWhileTheyAreOut) {
   }
   for (const Coroutine& co : all) coroutines.Return(co, true);
   lua_gc(L.get(), LUA_GCCOLLECT);
+  EXPECT_EQ(coroutines.spares(), 1024u) << "what a burst has needed is not kept";
+  EXPECT_EQ(anchors.kept(), 1024u);
 }
 
 void* Refuse(void* ud, void* block, std::size_t, std::size_t size) {

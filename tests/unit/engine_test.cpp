@@ -220,6 +220,20 @@ TEST_F(EngineTest, DetachRunsCompletionsOfRunningJobs) {
   EXPECT_EQ(trail, "completed ");
 }
 
+// The closure has returned: what it has submitted is on its way, whatever its completion
+// function does.
+TEST_F(EngineTest, JobsOfAClosureStartWhileItsCompletionFunctionBlocks) {
+  TestPlugin plugin(api, host, {{"one", 1}, {"two", 1}});
+  auto state = NewState(plugin);
+  state->Run("msys.runInPool('one', function() "
+             "  msys.runInPool('two', function() note('ran') end, true) end, function() block() end)");
+  gates["block"].AwaitArrivals();
+  while (plugin.Stats("two").done < 1) std::this_thread::yield();
+  EXPECT_EQ(state->Run("return 1").text(), "OK 1");
+  EXPECT_EQ(trail, "ran");
+  gates["block"].Open();
+}
+
 TEST_F(EngineTest, AfterDetachTheLuaStateIsOfUseWithoutThePlugin) {
   TestPlugin plugin(api, host);
   auto state = NewState(plugin);

@@ -57,6 +57,17 @@ TEST_F(LaneTest, L2_SettleKeepsTheLaneWhileThereIsWork) {
   EXPECT_TRUE(lane.Push(&a)) << "the next push must wake somebody again";
 }
 
+TEST_F(LaneTest, WhatIsKeptIsAsOldAsItsFirstWork) {
+  Work a = New(3), b = New(7);
+  for (Work* work : {&a, &b}) static_cast<void>(lane.Push(work));
+  Work* next = nullptr;
+  ASSERT_EQ(lane.PopOrSettle(next), &a);
+  lane.NoteParked();
+  EXPECT_TRUE(lane.Settle());
+  EXPECT_EQ(lane.order, 7u);
+  EXPECT_FALSE(lane.was_parked) << "it would be counted again";
+}
+
 TEST_F(LaneTest, L2_PopOrSettleGivesTheLaneBackWhenThereIsNone) {
   Work a, b;
   ASSERT_TRUE(lane.Push(&a));

@@ -175,7 +175,8 @@ typedef struct msys_trace_event {
   uint32_t struct_size;
   int32_t kind;          /* MSYS_TRACE_ */
   uint64_t time_ns;      /* CLOCK_MONOTONIC */
-  uint64_t id;           /* of the job or callout, unique in the process */
+  uint64_t id;           /* of the job or callout; no other of this copy of */
+                         /* the plugin has the same, in whatever open() */
   uint64_t parent;       /* id of the script that submitted the job, with */
                          /* DELIVER of the one that waits; 0: none */
   const char *pool;      /* the job's; NULL: a callout, or of runInInst */
@@ -290,8 +291,8 @@ typedef struct msys_callout {
 
   /* [state] on the home loop, exactly once.  The top `count` values of L are
    * the results when status is MSYS_OK.  After MSYS_E_LUA they are two: the
-   * error value, and a string with its message and, unless prepare() has raised
-   * it, a traceback.  After any other status, none.  L need not be the one that
+   * error value, and a string with its message and, where there is one, a traceback
+   * (not of prepare(), nor of C code that yields).  After any other status, none.  L need not be the one that
    * prepare() had.  May raise Lua errors, which are logged; must not yield.  May
    * call run(), cancel() and session_close(). */
   void (*finish)(void *ctx, struct lua_State *L, msys_status status,
@@ -363,7 +364,7 @@ typedef struct msys_api {
 
   /* [main] Checks everything and takes copies; starts nothing.  `config` may
    * be NULL: the predefined pools.  MSYS_OK: *out is the caller's, to end with
-   * stop() and close().  Failure (ABI, ARG, NOMEM): *out is NULL.
+   * stop() and close().  Failure (ABI, ARG, NOMEM, FORK): *out is NULL.
    * Host callbacks are used until close(). */
   msys_status (*open)(const msys_host *host, const msys_config *config,
                       msys_plugin **out, msys_error *error);
@@ -377,8 +378,8 @@ typedef struct msys_api {
   /* [main] Ends all work: new jobs are refused, queued ones are still run
    * until `deadline_ms` have passed since the first stop(), then they are
    * cancelled; running closures, and states that are attached, are waited for
-   * until the deadline, and 0.2 s more when something had to be cancelled; workers
-   * that have nothing left to do have up to a second to go.  MSYS_OK: nothing runs
+   * until the deadline, and once 0.2 s more, for what is cancelled then; workers that
+   * have nothing left to do have up to a second to go.  MSYS_OK: nothing runs
    * any more and no state is attached.  MSYS_E_BUSY: closures still run, or states
    * are attached, or workers have not left their pools, and the error's text says
    * which; after the deadline each closure is logged (pool, file:line, seconds),

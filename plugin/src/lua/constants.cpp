@@ -6,22 +6,21 @@ namespace msys {
 namespace {
 
 constexpr char kSched[] = "ECTP_COMPLETE_CALLBACK_SCHED";
-constexpr char kCallback[] = "ECTP_COMPLETE_CALLBACK";
-constexpr lua_Integer kSchedValue = 6;
-constexpr lua_Integer kCallbackValue = 3;
 
 struct Constant {
   const char* name;
   lua_Integer value;
 };
 
+// Every one but kSched means what ECTP_COMPLETE_CALLBACK does.
 constexpr Constant kModes[] = {
     {"ECTP_COMPLETE_NONE", 0},
     {"ECTP_COMPLETE_EVENT", 1},
     {"ECTP_COMPLETE_MODULE", 2},
-    {kCallback, kCallbackValue},
+    {"ECTP_COMPLETE_CALLBACK", 3},
     {"ECTP_COMPLETE_SEMAPHORE", 4},
     {"ECTP_COMPLETE_SYNC", 5},
+    {kSched, 6},
     {"ECTP_COMPLETE_EVENT_INST", 7},
     {"ECTP_COMPLETE_CALLBACK_SCHED_INST", 8},
 };
@@ -41,7 +40,8 @@ constexpr Constant kPools[] = {
 };
 
 // What a phase's function returns: the values are no one's but the host's.
-constexpr const char* kVerdicts[] = {"VALIDATE_CONT", "VALIDATE_DONE", "VALIDATE_AGAIN"};
+constexpr Constant kVerdicts[] = {
+    {"VALIDATE_CONT", 0}, {"VALIDATE_DONE", 1}, {"VALIDATE_AGAIN", 2}};
 
 void SetIfMissing(lua_State* L, int core, const char* name, lua_Integer value) {
   if (lua_getfield(L, core, name) == LUA_TNIL) {
@@ -59,10 +59,24 @@ bool IsField(lua_State* L, int core, const char* name, lua_Integer value) {
   return is;
 }
 
-// Before the others: no other mode may be taken for it.
-lua_Integer SetSched(lua_State* L, int core) {
-  SetIfMissing(L, core, kSched,
-               IsField(L, core, kCallback, kSchedValue) ? kCallbackValue : kSchedValue);
+// None gets a value that the host has given to another one.
+template <std::size_t kCount>
+void SetDistinct(lua_State* L, int core, const Constant (&constants)[kCount]) {
+  const auto is_taken = [&](lua_Integer value) {
+    bool taken = false;
+    for (const auto& [name, unused] : constants) {
+      taken = taken || IsField(L, core, name, value);
+    }
+    return taken;
+  };
+  for (auto [name, value] : constants) {
+    if (is_taken(value)) value = kCount;  // the first that none has of itself
+    while (is_taken(value)) ++value;
+    SetIfMissing(L, core, name, value);
+  }
+}
+
+lua_Integer Sched(lua_State* L, int core) {
   int is_integer = 0;
   lua_getfield(L, core, kSched);
   const lua_Integer value = lua_tointegerx(L, -1, &is_integer);
@@ -74,26 +88,13 @@ lua_Integer SetSched(lua_State* L, int core) {
   return value;
 }
 
-bool IsVerdict(lua_State* L, int core, lua_Integer value) {
-  bool found = false;
-  for (const char* name : kVerdicts) found = found || IsField(L, core, name, value);
-  return found;
-}
-
 }  // namespace
 
 void OpenConstants(lua_State* L, State& state, int core) {
-  const lua_Integer sched = SetSched(L, core);
-  state.complete_callback_sched = sched;
-  for (const auto& [name, value] : kModes) {
-    SetIfMissing(L, core, name, value == sched ? kSchedValue : value);
-  }
+  SetDistinct(L, core, kModes);
+  SetDistinct(L, core, kVerdicts);
   for (const auto& [name, value] : kPools) SetIfMissing(L, core, name, value);
-  for (const char* name : kVerdicts) {
-    lua_Integer value = 0;
-    while (IsVerdict(L, core, value)) ++value;
-    SetIfMissing(L, core, name, value);
-  }
+  state.complete_callback_sched = Sched(L, core);
 }
 
 }  // namespace msys
