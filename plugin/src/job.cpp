@@ -275,10 +275,8 @@ void AfterClosure(Slice& slice, Job& job) {
 
 // There is no coroutine for the closure or, when that has ended, for what follows it.
 void EndWithoutMemory(Job& job) {
-  const bool ended = job.stage == JobStage::kOver;
-  if (ended) {
+  if (job.stage == JobStage::kOver) {
     TraceOver(job, MSYS_TRACE_COMPLETED, true);
-    LogFailure(job, "the completion function for", "not enough memory");
   } else {
     if (LaneStats* stats = job.stats()) {
       stats->started.Add(UINT64_MAX);  // one fewer
@@ -288,6 +286,9 @@ void EndWithoutMemory(Job& job) {
     if (job.box != nullptr) KeepFailure(job, "not enough memory", false);
     DeliverFailure(job, "not enough memory");
     TraceOver(job, MSYS_TRACE_END, true);
+  }
+  if (job.box != nullptr) {
+    LogFailure(job, "the completion function for", "not enough memory");
   }
   if (job.runner != nullptr) {
     if (job.runner->held != nullptr) ReleaseHeld(*job.runner);

@@ -170,6 +170,21 @@ TEST_F(CancelTest, NoNewWaitsOnceTheyAreEnded) {
   gates_["held"].Open();
 }
 
+TEST_F(CancelTest, EveryoneWhoSleepsInAPoolIsWoken) {
+  auto state = NewState("sleepy");
+  std::vector<std::unique_ptr<Running>> asleep;
+  for (int i = 0; i < 2; ++i) {
+    asleep.push_back(state->Start("local ok, why = msys.runInPool('two', function() "
+                                  "  hold('asleep') msys.sleep(3600) end) return why"));
+  }
+  gates_["asleep"].Open();
+  gates_["asleep"].AwaitArrivals(2);
+  state->Detach();
+  for (auto& one : asleep) {
+    EXPECT_EQ(one->Wait().text(), "OK test:1: msys.sleep: " + std::string(kDetached));
+  }
+}
+
 // The place that was on its way to it is the next one's.
 TEST_F(CancelTest, ACallerThatGoesWhenItHasBeenGivenRoom) {
   auto state = NewState("queued");

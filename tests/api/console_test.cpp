@@ -201,6 +201,34 @@ TEST_F(ConsoleTest, AResetForgetsStatesThatAreGone) {
   EXPECT_EQ(stats.wait.count + stats.wait.max_ns + stats.wait.sum_ns, 0u);
 }
 
+// Also of a pool that has refused all it was asked for.
+TEST_F(ConsoleTest, StatsOfAPoolThatRanNothing) {
+  auto running = state_.Start(
+      "msys.runInPool('one', block) return msys.runInPool('SwapIn', function() end)");
+  gates_["block"].AwaitArrivals();
+  state_.Detach();
+  gates_["block"].Open();
+  EXPECT_EQ(running->Wait().text(),
+            "OK false cancelled: the Lua state is being detached");
+  ExpectMatch(Ask("threads stats"), "SwapIn thread pool: ");
+}
+
+TEST_F(ConsoleTest, ALongQueueAndWhoWaitsForRoomBehindIt) {
+  TestPlugin plugin(api_, host_, {{"deep", 1, 1005}});
+  TestState state(plugin, 0, "s", std::ref(gates_));
+  state.Run("msys.runInPool('deep', block, true)");
+  gates_["block"].AwaitArrivals();
+  state.Run("for _ = 1, 1005 do msys.runInPool('deep', function() end, true) end");
+  std::vector<std::unique_ptr<Running>> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(state.Start("msys.runInPool('deep', function() end)"));
+  }
+  ExpectMatch(plugin.Console("threads deep queue"),
+              "test:1  [0-9.]+ s\nand 5 more\n3 more wait, with their scripts, for room "
+              "in the backlog of 1005\n$");
+  gates_["block"].Open();
+}
+
 // What runs meanwhile has started since, as what is queued has been submitted since.
 TEST_F(ConsoleTest, AResetWhileAClosureRuns) {
   auto running = state_.Start("msys.runInPool('one', block)");

@@ -91,6 +91,27 @@ test.case("code without line numbers has a place all the same", function()
   msys.unlock("stripped")
 end)
 
+test.case("a place is one line, whatever its chunk is called", function()
+  load('msys.lock("place")', "@a\nb\27[2Jc")()
+  local message = select(2, pcall(msys.lock, "place"))
+  test.equal(nil, message:find("%c"))
+  msys.unlock("place")
+end)
+
+test.case("who comes after the last one in line has gone", function()
+  local handle = holder("line", "line")
+  local function waiter() return test.start(function() return msys.lock("line") end) end
+  local first, last = waiter(), waiter()
+  msys.sleep(0)
+  test.equal(0, test.cancel(last))
+  test.returns({ test.status.cancelled }, test.wait(last))
+  local after = waiter()
+  msys.sleep(0)
+  test.release("line")
+  for _, one in ipairs { first, after } do test.returns({ 0, true }, test.wait(one)) end
+  test.wait(handle)
+end)
+
 test.case("first come, first served", function()
   local handle = holder("queue", "l2")
   local order, handles = {}, {}

@@ -1,4 +1,5 @@
 -- msys.threadpool
+-- pool: api-slow concurrency=1
 -- pool: api-one concurrency=1 backlog=7
 -- pool: api-four concurrency=4
 
@@ -16,7 +17,7 @@ test.case("require answers with the same table", function()
 end)
 
 test.case("count: the predefined pools and the host's own", function()
-  test.equal(8 + 3, threadpool.count())  -- test-wait is the runner's
+  test.equal(8 + 4, threadpool.count())  -- test-wait is the runner's
 end)
 
 test.case("find by name and by id", function()
@@ -105,6 +106,16 @@ test.case("stat counts what happened", function()
   assert(stat.wait_p50 > 0 and stat.wait_p50 <= stat.wait_p99)
   assert(stat.wait_p99 <= stat.wait_max)
   test.equal(0, before.invocations, "an earlier stat keeps its figures")
+end)
+
+test.case("of 99 of 100 jobs the slowest", function()
+  for i = 1, 100 do
+    msys.runInPool("api-slow", i % 20 == 0 and function() msys.sleep(0.02) end
+                               or function() end)
+  end
+  local stat = threadpool.stat("api-slow")
+  assert(stat.run_p99 >= 0.02, stat.run_p99)
+  assert(stat.run_p50 < stat.run_p99)
 end)
 
 test.case("stat while jobs are queued, running, suspended and cancelled", function()

@@ -143,6 +143,26 @@ TEST_F(CxxMemoryCallsTest, FiguresAndCommands) {
   }
 }
 
+TEST_F(CxxMemoryCallsTest, ARefusedCallIsCountedAndLogged) {
+  std::uint64_t refused = 0;
+  for (long n = 0;; ++n) {
+    ASSERT_LT(n, 2000);
+    const Exempt machinery;
+    // Of a new state, which has no job to use again.
+    TestState fresh(host.plugin, 0, "fresh");
+    FailingNew::Arm(n, Mode::kFromThenOn);
+    const std::string result = ExemptCall::Run(
+        api, host.host, fresh.handle,
+        "return pcall(msys.runInPool, 'CPU', function() end, true)");
+    const bool failed = FailingNew::Disarm();
+    if (result.find("runInPool: not enough memory") != result.npos) ++refused;
+    EXPECT_EQ(host.plugin.Stats("CPU").refused, refused) << result;
+    EXPECT_EQ(host.host.Logged({"was refused: not enough memory"}), refused) << result;
+    if (!failed) break;
+  }
+  EXPECT_GT(refused, 0u);
+}
+
 // cancel() and detach() cannot fail: what they do needs no memory.
 TEST_F(CxxMemoryCallsTest, CancelAndDetachNeedNone) {
   Gates gates(api);

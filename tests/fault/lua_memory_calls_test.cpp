@@ -65,6 +65,71 @@ TEST(LuaMemoryCallsTest, Attach) {
   }
 }
 
+// What nobody waits for is in the log when it fails, each closure and each completion
+// function.
+TEST(LuaMemoryCallsTest, WhatFailsAsynchronouslyIsLogged) {
+  for (const Mode mode : kModes) {
+    std::uint64_t closures = 0, functions = 0;
+    for (long n = 0;; ++n) {
+      ASSERT_LT(n, 5000);
+      MemoryHost host;
+      ASSERT_EQ(host.Run("accepted, ran = 0, 0"), "0");
+      host.allocator.Arm(n, mode);
+      // One thread, so that the last call waits for the others.
+      host.Run("msys.runInPool('SpoolIn', function() return {} end, true) "
+               "if msys.runInPool('SpoolIn', function() return {} end, "
+               "  function() ran = ran + 1 end) then accepted = 1 end "
+               "msys.runInPool('SpoolIn', type, nil)");
+      const bool failed = host.allocator.Disarm();
+      host.AwaitRest();
+      const std::string counted = host.Run("return accepted - ran");
+      const std::uint64_t lost = host.host.Logged({"the completion function for"});
+      EXPECT_EQ(counted, "0 " + std::to_string(lost)) << n;
+      const std::uint64_t logged = host.host.Logged({"runInPool", "SpoolIn: closure"});
+      EXPECT_GE(host.Failed("SpoolIn"), logged) << n;
+      EXPECT_LE(host.Failed("SpoolIn"), logged + 1) << "the last one's caller is told";
+      closures += logged;
+      functions += lost;
+      if (!failed) break;
+    }
+    EXPECT_GT(closures, 0u);
+    if (mode == Mode::kFromThenOn) {
+      EXPECT_GT(functions, 0u);
+    }
+  }
+}
+
+// Neither the traceback of an error that another one replaced, nor what a refused call
+// had kept already.
+TEST(LuaMemoryCallsTest, NothingIsKeptOfWhatHasFailed) {
+  MemoryHost host;
+  Gates gates(host.plugin.api);
+  host.host.On(0, [&] { gates(host.state.L); });
+  const auto run = [&](const char* source) {
+    for (int i = 0; i < MemoryHost::kTimes; ++i) EXPECT_EQ(host.Run(source), "0");
+  };
+  constexpr char kReplaced[] =
+      "msys.runInPool('CPU', function() "
+      "  local x <close> = setmetatable({}, { __close = function() error('two') end }) "
+      "  error('one') end)";
+  constexpr char kRefused[] =
+      "_TLS.x = {} "
+      "table.sort({ 1, 2 }, function() "
+      "  assert(not pcall(msys.runInPool, 'tiny', function() end, true)) "
+      "  assert(not pcall(msys.runInPool, 'tiny', function() end, function() end)) "
+      "  return false end)";
+  run(kReplaced);
+  const Kept before = host.WhatIsKept();
+  run(kReplaced);
+  host.ExpectKept(before, "after replaced errors");
+  EXPECT_EQ(host.Run("msys.runInPool('tiny', block, true)"), "0");
+  gates["block"].AwaitArrivals();
+  EXPECT_EQ(host.Run("msys.runInPool('tiny', function() end, true)"), "0");
+  run(kRefused);
+  gates["block"].Open();
+  host.ExpectKept(before, "after refusals");
+}
+
 // A phase of a session, in whose prepare() and finish() Lua may raise.
 class Phase {
  public:

@@ -103,6 +103,10 @@ class MemoryHost {
     });
   }
 
+  std::uint64_t Failed(const std::string& pool) const {
+    return plugin.Stats(pool).failed;
+  }
+
   Kept WhatIsKept() {
     AwaitRest();
     Kept kept{};

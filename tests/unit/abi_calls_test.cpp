@@ -205,6 +205,20 @@ TEST(StopTest, ItSaysWhatIsLeft) {
   });
 }
 
+// Although nothing runs: close() is not what ends it.
+TEST(StopTest, CloseComesAfterIt) {
+  FakeHost host;
+  const msys_host abi = host.Abi();
+  msys_plugin* plugin = nullptr;
+  Error error;
+  std::strcpy(error.text, "of another call");
+  ASSERT_EQ(api.open(&abi, nullptr, &plugin, &error), MSYS_OK);
+  EXPECT_STREQ(error.text, "");
+  EXPECT_EQ(api.close(plugin), MSYS_E_BUSY);
+  EXPECT_EQ(api.stop(plugin, 0, nullptr), MSYS_OK);
+  EXPECT_EQ(api.close(plugin), MSYS_OK);
+}
+
 // On a loop it does not wait for the job.
 TEST(StopTest, ItSaysWhatItDrains) {
   FakeHost host;
@@ -506,6 +520,35 @@ TEST_F(CallsTest, ASelfNeedsASession) {
   fake.On(0, [&] { EXPECT_EQ(api.run(state.handle, &callout), MSYS_OK); });
   EXPECT_EQ(own.over.get_future().get(), MSYS_E_LUA);
   EXPECT_EQ(own.text, "session_push_self: there is no session; open one for the callout");
+}
+
+TEST_F(CallsTest, ASelfIsForATable) {
+  struct Own {
+    msys_session* session = nullptr;
+    std::string text;
+    std::promise<msys_status> over;
+  } own;
+  msys_callout callout{};
+  callout.struct_size = sizeof callout;
+  callout.ctx = &own;
+  callout.prepare = [](void* ctx, lua_State* L) {
+    lua_pushliteral(L, "no policy");
+    api.session_push_self(static_cast<Own*>(ctx)->session, L);
+    return 0;
+  };
+  callout.finish = [](void* ctx, lua_State* L, msys_status status, int) {
+    auto& self = *static_cast<Own*>(ctx);
+    self.text = lua_tostring(L, 1);
+    self.over.set_value(status);
+  };
+  fake.On(0, [&] {
+    ASSERT_EQ(api.session_open(state.handle, &own.session), MSYS_OK);
+    callout.session = own.session;
+    EXPECT_EQ(api.run(state.handle, &callout), MSYS_OK);
+  });
+  EXPECT_EQ(own.over.get_future().get(), MSYS_E_LUA);
+  EXPECT_NE(own.text.find("table expected, got string"), std::string::npos) << own.text;
+  fake.On(0, [&] { api.session_close(own.session); });
 }
 
 TEST_F(CallsTest, PrepareThatMiscounts) {

@@ -112,6 +112,14 @@ TEST_F(PoolSetTest, OldAndYoungStructs) {
   EXPECT_EQ(set.Find("y2")->concurrency(), 3u);
 }
 
+TEST_F(PoolSetTest, TheLongestName) {
+  const std::string name(64, 'x');
+  const msys_pool_config pool = Config(name.c_str());
+  const msys_config config{sizeof(msys_config), 1, &pool, 0};
+  ASSERT_TRUE(set.Configure(&config, error)) << error;
+  EXPECT_EQ(set.Find(name)->name(), name);
+}
+
 TEST_F(PoolSetTest, HostileConfigurationsChangeNothing) {
   ASSERT_TRUE(set.Configure(nullptr, error));
   Refused({Config("fine"), Config(nullptr)}, "name is NULL");
