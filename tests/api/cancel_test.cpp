@@ -185,6 +185,22 @@ TEST_F(CancelTest, EveryoneWhoSleepsInAPoolIsWoken) {
   }
 }
 
+// The closure of a job whose caller is gone is named as long as it runs, although
+// nothing else keeps its chunk.
+TEST_F(CancelTest, AClosureThatOutlivesItsCallerIsStillNamed) {
+  auto state = NewState("left");
+  const std::string file = "a_file_of_a_name_that_Lua_does_not_keep_as_a_short_string.lua";
+  state->Run("function go() block('go') return 1 end");
+  auto caller = state->Start("msys.runInPool('two', load('return go()', '@" + file + "'))");
+  gates_["go"].AwaitArrivals();
+  EXPECT_EQ(caller->Cancel(), MSYS_OK);
+  EXPECT_EQ(caller->Wait().text(), "CANCELLED");
+  state->Run("collectgarbage() local t = {} "
+             "for i = 1, 2000 do t[i] = ('z'):rep(60 + i % 30) .. i end");
+  EXPECT_NE(plugin_.Console("threads busy").find(file), std::string::npos);
+  gates_["go"].Open();
+}
+
 // The place that was on its way to it is the next one's.
 TEST_F(CancelTest, ACallerThatGoesWhenItHasBeenGivenRoom) {
   auto state = NewState("queued");

@@ -152,6 +152,17 @@ TEST_F(ConsoleTest, AQueueBehindAClosureThatGoesOn) {
   goes_on->Wait();
 }
 
+// Its thread is busy, but not with a closure.
+TEST_F(ConsoleTest, ACompletionFunctionIsNoClosureThatRuns) {
+  state_.Run("msys.runInPool('one', function() end, function() hold() end)");
+  gates_["hold"].AwaitArrivals();
+  const msys_pool_stats stats = plugin_.Stats("one");
+  EXPECT_EQ(stats.running, 0u);
+  EXPECT_EQ(stats.threads_active, 0u);
+  EXPECT_EQ(stats.threads, 1u);
+  gates_["hold"].Open();
+}
+
 // Monitoring takes a counter that goes down for a restart.
 TEST_F(ConsoleTest, CountersOnlyGrow) {
   TestState other(plugin_, 1, "others", std::ref(gates_));

@@ -83,6 +83,30 @@ TEST_F(ReconfigureTest, AWorkerAboveTheLimitLeavesAndOneBelowTakesOver) {
   }
 }
 
+// The last one that is left has the highest number.
+TEST_F(ReconfigureTest, TheLowestNumberTakesOver) {
+  ASSERT_EQ(plugin_.Configure({{"live", 3}}), MSYS_OK);
+  std::vector<std::unique_ptr<TestState>> states;
+  std::vector<std::unique_ptr<Running>> running;
+  for (const char* name : {"1", "2", "3", "next"}) {
+    states.push_back(NewState(name));
+    running.push_back(states.back()->Start(
+        "return msys.runInPool('live', function() block('" + std::string(name) +
+        "') return msys.threadpool.current() end)"));
+    if (running.size() <= 3) gates_[name].AwaitArrivals();
+  }
+  ASSERT_EQ(plugin_.Configure({{"live", 1}}), MSYS_OK);
+  gates_["1"].Open();
+  gates_["2"].Open();
+  while (plugin_.Stats("live").threads > 1) std::this_thread::yield();
+  gates_["3"].Open();
+  gates_["next"].Open();
+  for (const char* worker : {"1", "2", "3", "1"}) {
+    EXPECT_EQ(running[0]->Wait().text(), "OK true live " + std::string(worker));
+    running.erase(running.begin());
+  }
+}
+
 TEST_F(ReconfigureTest, RaisingItStartsWhatWaits) {
   auto state = NewState("s");
   ASSERT_EQ(plugin_.Configure({{"live", 1}}), MSYS_OK);

@@ -341,6 +341,22 @@ TEST_F(TraceTest, ACallThatWaitsForRoomOnly) {
   EXPECT_NE(lines.find("loop 0: A RESUME\n"), std::string::npos) << lines;
 }
 
+TEST(TraceResultsTest, ACallThatGivesItsResultsWaitsForThem) {
+  FakeHost host;
+  std::mutex mu;
+  std::vector<std::string> waits;
+  host.trace = [&](const msys_trace_event& event) {
+    if (event.kind != MSYS_TRACE_SUSPEND) return;
+    const std::lock_guard lock(mu);
+    waits.emplace_back(event.waits_for);
+  };
+  TestPlugin plugin(*msys_plugin_entry(MSYS_ABI_MAJOR), host, {},
+                    MSYS_COMPLETION_RETURNS_RESULTS);
+  TestState state(plugin);
+  state.Run("msys.runInPool('IO', function() end, function() end)");
+  EXPECT_EQ(waits, std::vector<std::string>{"results"});
+}
+
 TEST_F(TraceTest, AParkedJobSaysSinceWhen) {
   auto other = NewState("other");
   auto blocking =

@@ -71,6 +71,17 @@ for name, hand in pairs(hands) do
   end
 end
 
+test.case("the coroutine of a closure that waits for the loop is no other's", function()
+  local kept
+  local _, job = msys.runInPool("one", function() kept = coroutine.running() end,
+    function() end, SCHED)
+  job:wait()
+  for _ = 1, 5 do
+    local _, other = msys.runInPool("one", coroutine.running)
+    test.equal(false, other == kept)
+  end
+end)
+
 test.case("so is an asynchronous one's, and a completion function's", function()
   local closure, completion
   msys.runInPool("one", function() closure = coroutine.running() end, true)

@@ -197,6 +197,20 @@ TEST(CalloutTest, CancelledAfterItsResultRunsNoMore) {
   EXPECT_EQ(state.Run("return ran, went_on").text(), "OK nil nil");
 }
 
+// The same, but the result comes behind the cancellation.
+TEST(CalloutTest, ItsResultComesWhenItIsBeingCancelled) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  auto waits = state.Start("return msys.runInPool('CPU', hold)");
+  gates["hold"].AwaitArrivals();
+  EXPECT_EQ(waits->Cancel(), MSYS_OK);  // which needs the turn
+  gates["hold"].Open();
+  EXPECT_EQ(waits->Wait().text(), "CANCELLED");
+  EXPECT_EQ(state.Run("return 1").text(), "OK 1");
+}
+
 // A C function of its policy cancels it, and it ends before the loop comes to that.
 TEST(CalloutTest, CancelledFromInsideItsJobsAreDropped) {
   FakeHost host(2);
@@ -222,6 +236,24 @@ TEST(CalloutTest, CancelledFromInsideItsJobsAreDropped) {
   EXPECT_EQ(plugin.Stats("SpoolIn").cancelled, 5u);
   busy.End();
   EXPECT_EQ(state.Run("return ran").text(), "OK nil");
+}
+
+TEST(CalloutTest, WhatFinishSubmitsRuns) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  OwnCallout callout;
+  callout.prepare = [](lua_State* L) {
+    return luaL_loadstring(L, "return 1") == LUA_OK ? 0 : -1;
+  };
+  callout.finish = [](lua_State* L, msys_status) {
+    EXPECT_EQ(luaL_dostring(L, "msys.runInPool('CPU', function() ran = true end, true)"),
+              LUA_OK);
+  };
+  ASSERT_EQ(callout.Run(state), MSYS_OK);
+  EXPECT_EQ(callout.Wait(), MSYS_OK);
+  while (plugin.Stats("CPU").done < 1) std::this_thread::yield();
+  EXPECT_EQ(state.Run("return ran").text(), "OK true");
 }
 
 TEST(CalloutTest, WhatFinishHasLockedIsUnlocked) {

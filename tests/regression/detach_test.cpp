@@ -58,6 +58,25 @@ TEST(DetachTest, WhatABlockingRegionHadSubmittedIsDropped) {
   const msys_pool_stats io = plugin.Stats("IO");
   EXPECT_EQ(io.submitted, 1u);
   EXPECT_EQ(io.cancelled, 1u);
+  EXPECT_EQ(host.Logged({"IO: closure test:1 of state test: cancelled: the Lua state is "
+                         "being detached"}), 1u);
+}
+
+// What it had queued is gone, and so is its lane's place in the pool's line.
+TEST(DetachTest, WaitsForNoPlaceInAPoolThatIsBusy) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host, {{"one", 1}});
+  Gates gates(plugin.api);
+  TestState other(plugin, 0, "other", std::ref(gates));
+  auto busy = other.Start("msys.runInPool('one', block)");
+  gates["block"].AwaitArrivals();
+  auto state = std::make_unique<TestState>(plugin);
+  auto queued = state->Start("return msys.runInPool('one', function() end)");
+  state->Detach();
+  state->AwaitDetached();
+  queued->Wait();
+  EXPECT_EQ(plugin.Stats("one").running, 1u);
+  gates["block"].Open();
 }
 
 // A lane without work, parked at its state's turn, has nothing to wait for in a

@@ -132,6 +132,19 @@ for name, wait in pairs(waits) do
     has(dead, inside and result[3] or result[2])
   end
 end
+-- The <close> variables of a closure that has yielded to nobody cannot wait.
+do
+  local waited, why
+  local ok, message = msys.runInPool("CPU", function()
+    local _ <close> = setmetatable({}, { __close = function()
+      waited, why = pcall(msys.sleep, 0)
+    end })
+    stock.yield()
+  end)
+  assert(ok == false and waited == false)
+  has("attempt to yield from outside a coroutine", message)
+  has("the <close> variables of a script that has ended", why)
+end
 for i = 1, 1000 do
   local done, value = msys.runInPool("CPU", function() return i end)
   assert(done == true and value == i)

@@ -68,6 +68,20 @@ TEST_F(LaneTest, WhatIsKeptIsAsOldAsItsFirstWork) {
   EXPECT_FALSE(lane.was_parked) << "it would be counted again";
 }
 
+TEST_F(LaneTest, ItIsParkedSinceTheFirstTime) {
+  Work a;
+  static_cast<void>(lane.Push(&a));
+  lane.time_parking = true;
+  lane.NoteParked();
+  EXPECT_GT(lane.parked_ns, 0u);
+  lane.parked_ns = 1;
+  lane.NoteParked();
+  EXPECT_EQ(lane.parked_ns, 1u);
+  EXPECT_TRUE(lane.Settle());
+  lane.NoteParked();
+  EXPECT_GT(lane.parked_ns, 1u);
+}
+
 TEST_F(LaneTest, L2_PopOrSettleGivesTheLaneBackWhenThereIsNone) {
   Work a, b;
   ASSERT_TRUE(lane.Push(&a));
