@@ -222,6 +222,27 @@ TEST_F(CancelTest, ACallerThatGoesWhenItHasBeenGivenRoom) {
   EXPECT_EQ(plugin_.Stats("small").done, 3u);
 }
 
+// It is being cancelled when it is given room, and the state is busy.
+TEST_F(CancelTest, ACallerThatIsGivenRoomTooLate) {
+  auto state = NewState("queued");
+  TestState other(plugin_, 1, "waits", std::ref(gates_));
+  auto first = state->Start("msys.runInPool('small', function() block('first') end)");
+  gates_["first"].AwaitArrivals();
+  auto second = state->Start("msys.runInPool('small', function() block('second') end)");
+  auto waits = other.Start("msys.runInPool('small', function() ran = true end)");
+  ASSERT_EQ(other.Run("msys.runInPool('two', function() hold('busy') end, true)").text(),
+            "OK");
+  gates_["busy"].AwaitArrivals();
+  EXPECT_EQ(waits->Cancel(), MSYS_OK);
+  gates_["first"].Open();
+  gates_["second"].AwaitArrivals();
+  gates_["busy"].Open();
+  EXPECT_EQ(waits->Wait().text(), "CANCELLED");
+  gates_["second"].Open();
+  EXPECT_EQ(other.Run("return msys.runInPool('small', function() return ran end)").text(),
+            "OK true nil");
+}
+
 // Its job was submitted before, as those of the queue were.
 TEST_F(CancelTest, WhoWaitsForRoomWhenItStopsIsServed) {
   auto state = NewState("stopped");

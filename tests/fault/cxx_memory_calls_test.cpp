@@ -153,9 +153,15 @@ TEST_F(CxxMemoryCallsTest, ARefusedCallIsCountedAndLogged) {
     FailingNew::Arm(n, Mode::kFromThenOn);
     const std::string result = ExemptCall::Run(
         api, host.host, fresh.handle,
-        "return pcall(msys.runInPool, 'CPU', function() end, true)");
+        "weak = setmetatable({ function() return weak end }, { __mode = 'v' }) "
+        "return pcall(msys.runInPool, 'CPU', weak[1], true)");
     const bool failed = FailingNew::Disarm();
-    if (result.find("runInPool: not enough memory") != result.npos) ++refused;
+    if (result.find("runInPool: not enough memory") != result.npos) {
+      ++refused;
+      EXPECT_EQ(ExemptCall::Run(api, host.host, fresh.handle,
+                                "collectgarbage() collectgarbage() return weak[1]"),
+                "0 nil");
+    }
     EXPECT_EQ(host.plugin.Stats("CPU").refused, refused) << result;
     EXPECT_EQ(host.host.Logged({"was refused: not enough memory"}), refused) << result;
     if (!failed) break;

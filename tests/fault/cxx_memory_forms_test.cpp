@@ -9,9 +9,16 @@ struct OperatorNew {
   using Mode = FailingNew::Mode;
   static void Arm(MemoryHost&, long n, Mode mode) { FailingNew::Arm(n, mode); }
   static bool Disarm(MemoryHost&) { return FailingNew::Disarm(); }
-  static long Kept(MemoryHost&) { return FailingNew::blocks(); }
-  static void ExpectKept(MemoryHost&, long before, const std::string& when) {
-    EXPECT_LE(FailingNew::blocks(), before + kSlack) << when;
+  struct What {
+    long blocks;
+    std::size_t anchors;
+  };
+  static What Kept(MemoryHost& host) {
+    return {FailingNew::blocks(), host.WhatIsKept().anchors};
+  }
+  static void ExpectKept(MemoryHost& host, const What& before, const std::string& when) {
+    EXPECT_LE(FailingNew::blocks(), before.blocks + kSlack) << when;
+    EXPECT_EQ(host.WhatIsKept().anchors, before.anchors) << when;
   }
 
   // The records of jobs and scripts are kept for the next, as many as there were

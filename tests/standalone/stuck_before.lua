@@ -7,5 +7,6 @@ msys.runInPool("CPU", function()
   locked = true
   mutex:lock()
 end, true)
-while not locked do msys.sleep(0) end
+-- And nobody will come to see it.
+while not locked or msys.threadpool.stat("CPU").num_threads > 0 do msys.sleep(0.001) end
 print "main is over"
