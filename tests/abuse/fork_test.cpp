@@ -255,5 +255,38 @@ TEST_F(AfterAttach, AForkInAClosure) {
   EXPECT_EQ(ended, "exit 0");
 }
 
+// In the child nobody will ever give back the turn that another closure has.
+TEST_F(AfterAttach, AForkInABlockingRegion) {
+  static Gate held;
+  static std::string ended;
+  host.On(0, [&] {
+    lua_register(state.L, "hold", [](lua_State*) {
+      held.Pass();
+      return 0;
+    });
+    lua_register(state.L, "fork", [](lua_State* L) {
+      msys_blocking region;
+      Api().blocking_begin(L, &region);
+      held.AwaitArrivals();
+      const pid_t child = fork();
+      if (child == 0) {
+        Api().blocking_end(&region);
+        Api().blocking_begin(L, &region);
+        Api().blocking_end(&region);
+        _exit(0);
+      }
+      ended = Ended(child);
+      held.Open();
+      Api().blocking_end(&region);
+      return 0;
+    });
+  });
+  auto forks = state.Start("return msys.runInPool('CPU', fork)");
+  auto holds = state.Start("return msys.runInPool('IO', hold)");
+  EXPECT_EQ(forks->Wait().text(), "OK true");
+  EXPECT_EQ(holds->Wait().text(), "OK true");
+  EXPECT_EQ(ended, "exit 0");
+}
+
 }  // namespace
 }  // namespace msys::test
