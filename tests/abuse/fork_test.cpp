@@ -257,8 +257,9 @@ TEST_F(AfterAttach, AForkInAClosure) {
 
 // In the child nobody will ever give back the turn that another closure has.
 TEST_F(AfterAttach, AForkInABlockingRegion) {
-  static Gate held;
+  static Gate inside, held;
   static std::string ended;
+  inside.Open();
   host.On(0, [&] {
     lua_register(state.L, "hold", [](lua_State*) {
       held.Pass();
@@ -267,6 +268,7 @@ TEST_F(AfterAttach, AForkInABlockingRegion) {
     lua_register(state.L, "fork", [](lua_State* L) {
       msys_blocking region;
       Api().blocking_begin(L, &region);
+      inside.Pass();
       held.AwaitArrivals();
       const pid_t child = fork();
       if (child == 0) {
@@ -282,6 +284,7 @@ TEST_F(AfterAttach, AForkInABlockingRegion) {
     });
   });
   auto forks = state.Start("return msys.runInPool('CPU', fork)");
+  inside.AwaitArrivals();
   auto holds = state.Start("return msys.runInPool('IO', hold)");
   EXPECT_EQ(forks->Wait().text(), "OK true");
   EXPECT_EQ(holds->Wait().text(), "OK true");
