@@ -6,6 +6,7 @@
 //   -- pool: NAME concurrency=N backlog=N
 //   -- before: Lua code, run in the state before it is attached
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -94,39 +95,46 @@ bool Balanced(const TestPlugin& plugin) {
   return balanced;
 }
 
-// One line for each case; the number of those that failed.
-int RunCases(TestState& state, const char* path) {
-  int failures = 0;
+void PrintLog(const FakeHost& host) {
+  std::printf("the host's log:\n");
+  for (const LogLine& line : host.log()) {
+    std::printf("    %d %s: %s\n", line.level, line.component.c_str(),
+                line.text.c_str());
+  }
+}
+
+// One line for each case.  The first that fails ends the process: what it has left
+// locked or blocked would keep the others, and the end, waiting.
+void RunCases(TestState& state, const char* path) {
   const auto run = [&](const std::string& name, const std::string& source) {
     const Result result = state.Run(source);
     const bool ok = result.status == MSYS_OK;
     std::printf("%s - %s\n", ok ? "ok" : "not ok", name.c_str());
     if (!ok) {
-      ++failures;
       const auto& values = result.values;
       std::printf("    %s\n", values.size() > 1 ? values[1].c_str()
                                                 : result.text().c_str());
+      PrintLog(state.plugin.host);
     }
     std::fflush(stdout);
+    if (!ok) std::_Exit(1);
     return result;
   };
   const Result loaded =
       run(std::string("load ") + path,
           "local f = assert(load(test.script_source, '@' .. test.script_name))\n"
           "f() return #test.cases");
-  if (loaded.status != MSYS_OK) return failures;
   for (int i = 1; i <= std::stoi(loaded.values.at(0)); ++i) {
     const std::string index = std::to_string(i);
     const Result name = state.Run("return test.cases[" + index + "].name");
     run(name.values.at(0), "test.cases[" + index + "].f()");
   }
-  return failures;
 }
 
 int Main(const char* plugin_path, const char* prelude, const char* script) {
   const Setup setup = ReadSetup(script);
   FakeHost host(2);
-  int failures = 0;
+  bool balanced = false;
   {
     TestPlugin plugin(LoadApi(plugin_path), host, setup.pools, setup.returns);
     Runner runner(host, plugin);
@@ -147,18 +155,12 @@ int Main(const char* plugin_path, const char* prelude, const char* script) {
       });
       runner.home = &home;
       runner.other = &other;
-      failures = RunCases(home, script);
+      RunCases(home, script);
     }
-    if (!Balanced(plugin)) ++failures;
+    balanced = Balanced(plugin);
   }
-  if (failures > 0) {
-    std::printf("%d failed; the host's log:\n", failures);
-    for (const LogLine& line : host.log()) {
-      std::printf("    %d %s: %s\n", line.level, line.component.c_str(),
-                  line.text.c_str());
-    }
-  }
-  return failures == 0 ? 0 : 1;
+  if (!balanced) PrintLog(host);
+  return balanced ? 0 : 1;
 }
 
 }  // namespace
