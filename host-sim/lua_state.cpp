@@ -154,6 +154,7 @@ void LuaState::WhenReady(std::function<void(bool)> callback) {
   }
   waiting_.push_back(std::move(callback));
   SetLife(Life::kOpening);
+  opening_since_ = std::chrono::steady_clock::now();
   if (!Attach()) return Opened(false);
   opener_ = std::make_unique<Opener>(*this);
   WatchOpening();
@@ -176,6 +177,12 @@ void LuaState::WatchOpening() {
 void LuaState::Opened(bool good) {
   late_timer_.cancel();
   SetLife(good ? Life::kReady : Life::kFailed);
+  // Also of one that has computed on the loop, whose timer could not say it.
+  const auto took = std::chrono::duration_cast<std::chrono::seconds>(
+      std::chrono::steady_clock::now() - opening_since_);
+  if (took >= late_after_)
+    Logf(MSYS_LOG_WARNING, "policy", "%s %s after %lld s", turn_.state().c_str(),
+         good ? "is ready" : "has failed", static_cast<long long>(took.count()));
   const auto waiting = std::move(waiting_);
   waiting_.clear();
   for (const auto& callback : waiting) callback(good);

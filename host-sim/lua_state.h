@@ -79,6 +79,7 @@ class LuaState {
   lua_State* L_ = nullptr;
   std::unique_ptr<Opener> opener_;
   boost::asio::steady_timer late_timer_;
+  std::chrono::steady_clock::time_point opening_since_;
   std::vector<std::function<void(bool)>> waiting_;
   std::function<void()> closed_;
   lua_Integer validate_cont_ = 0, validate_done_ = 0;

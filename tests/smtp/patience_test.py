@@ -116,6 +116,21 @@ class PatienceTest(unittest.TestCase):
         self.assertIn("policy: lua/0: init of module test has not ended after "
                       "1 s\n", self.late(server))
 
+    def test_an_init_that_keeps_the_loop_is_in_the_log(self):
+        policy = """
+local mod = {}
+function mod:init()
+  local begin = os.time()
+  repeat until os.time() - begin >= 2
+end
+msys.registerModule('test', mod)
+"""
+        server = self.start("Policy_Timeout = 1", policy=policy, states=1)
+        self.connect(server).greet()
+        self.report(server)
+        self.assertRegex("".join(server.log),
+                         "warning policy: lua/0 is ready after [12] s\n")
+
     def test_a_client_that_has_closed_its_side_is_answered(self):
         server = self.start(policy=POLICY, loops=1)
         half, other = self.connect(server).greet(), self.connect(server).greet()
