@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <future>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,11 +17,12 @@
 
 namespace {
 
-// By the thread that opens the Maildir.
+// By one thread at a time: who opens the Maildir, then its own.
 std::vector<std::filesystem::path>& Synced() {
   static std::vector<std::filesystem::path> synced;
   return synced;
 }
+std::filesystem::path broken;  // cannot be synced
 
 }  // namespace
 
@@ -26,6 +30,10 @@ std::vector<std::filesystem::path>& Synced() {
 extern "C" int fsync(int file) {
   Synced().push_back(
       std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file)));
+  if (Synced().back() == broken) {
+    errno = EIO;
+    return -1;
+  }
   return static_cast<int>(::syscall(SYS_fsync, file));
 }
 
@@ -34,7 +42,20 @@ namespace {
 
 class MaildirTest : public testing::Test {
  protected:
-  MaildirTest() { Synced().clear(); }
+  MaildirTest() {
+    Synced().clear();
+    broken.clear();
+  }
+
+  static Maildir::Stored Store(Maildir& maildir, const std::string& bytes) {
+    std::promise<Maildir::Stored> stored;
+    maildir.Store(std::make_shared<const std::string>(bytes),
+                  [&](Maildir::Stored s) { stored.set_value(std::move(s)); });
+    return stored.get_future().get();
+  }
+  static bool Empty(const std::filesystem::path& directory) {
+    return std::filesystem::is_empty(directory);
+  }
 
   static auto Times(const std::filesystem::path& path) {
     return std::count(Synced().begin(), Synced().end(), path);
@@ -78,6 +99,35 @@ TEST_F(MaildirTest, ASlashAtItsEndMeansNothing) {
   Maildir maildir(root_ / "mail/", 1);
   ASSERT_TRUE(maildir.Open(&error_)) << error_;
   EXPECT_EQ(Times(root_), 1) << "for mail";
+}
+
+TEST_F(MaildirTest, AMailIsOnTheDiskAndItsOwnersAlone) {
+  Maildir maildir(root_ / "mail", 1);
+  ASSERT_TRUE(maildir.Open(&error_)) << error_;
+  Synced().clear();
+  const Maildir::Stored stored = Store(maildir, "a mail");
+  EXPECT_EQ(stored.error, "");
+  const auto file = root_ / "mail/new" / stored.name;
+  EXPECT_EQ(Synced(), (std::vector<std::filesystem::path>{
+                          root_ / "mail/tmp" / stored.name, root_ / "mail/new"}));
+  EXPECT_EQ(std::filesystem::file_size(file), 6u);
+  EXPECT_EQ(std::filesystem::status(file).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_TRUE(Empty(root_ / "mail/tmp"));
+}
+
+// Else it would be there twice once the client has sent it again.
+TEST_F(MaildirTest, AMailThatIsNotStoredLeavesNothing) {
+  Maildir maildir(root_ / "mail", 1);
+  ASSERT_TRUE(maildir.Open(&error_)) << error_;
+  broken = root_ / "mail/new";
+  EXPECT_EQ(Store(maildir, "a mail").error, "cannot sync new: Input/output error");
+  EXPECT_TRUE(Empty(root_ / "mail/new") && Empty(root_ / "mail/tmp"));
+  broken.clear();
+  std::filesystem::remove(root_ / "mail/new");
+  EXPECT_EQ(Store(maildir, "a mail").error,
+            "cannot move it to new: No such file or directory");
+  EXPECT_TRUE(Empty(root_ / "mail/tmp"));
 }
 
 TEST_F(MaildirTest, ADirectoryThatCannotBeMadeIsNamed) {

@@ -87,6 +87,9 @@ TEST(SmtpCommandTest, Paths) {
         "MAIL FROM:<a@b> SIZE=1 SIZE=2", "MAIL FROM:<a@b> BODY=BINARYMIME",
         "RCPT TO:<a\x01@b>"})
     EXPECT_EQ(Parse(bad).problem, SmtpProblem::kSyntax) << bad;
+  const std::string longest(64, 'a');
+  EXPECT_EQ(Parse("RCPT TO:<" + longest + "@b>").problem, SmtpProblem::kNone);
+  EXPECT_EQ(Parse("RCPT TO:<a" + longest + "@b>").problem, SmtpProblem::kSyntax);
   EXPECT_EQ(Parse("MAIL FROM:<a@b> RET=FULL").problem,
             SmtpProblem::kUnknownParameter);
   EXPECT_EQ(Parse("RCPT TO:<a@b> NOTIFY=NEVER").problem,
@@ -167,6 +170,9 @@ TEST(SmtpReplyTest, HostileTextStaysInsideTheReply) {
   EXPECT_EQ(SmtpReply(550, "a\r\n250 b"), "550-a\r\n550 250 b\r\n");
   EXPECT_EQ(SmtpReply(550, "a\rb\x01\xc3"), "550 a?b??\r\n");
   EXPECT_EQ(SmtpReply(550, std::string(2000, 'x')).size(), 512u);
+  std::string lines;
+  for (int i = 0; i < 64; ++i) lines += i < 63 ? "550-\r\n" : "550 \r\n";
+  EXPECT_EQ(SmtpReply(550, std::string(1000, '\n')), lines) << "which has an end";
 }
 
 }  // namespace

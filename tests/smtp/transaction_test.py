@@ -1,0 +1,153 @@
+"""What belongs to one mail, and to one recipient of it: what ends it, who is refused,
+what the client is told.
+
+usage: transaction_test.py HOST_SIM PLUGIN
+"""
+import json
+import os
+import shutil
+import unittest
+
+from server import Server
+
+POLICY = """
+local mod = {}
+local C = msys.core.VALIDATE_CONT
+function mod:validate_ehlo(name, ac, vctx)
+  if name:find('^spam') then vctx:set_code(550, 'not you') end
+  if name:find('^echo') then vctx:set_code(250, 'hello ' .. name) end
+  return C
+end
+function mod:validate_mailfrom(address, ac, vctx)
+  if address:find('^away') then vctx:disconnect(550, 'go away') end
+  return C
+end
+function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
+  local code = msg:rcptto():match('^(%d+)')
+  if code then vctx:set_code(tonumber(code), 'says ' .. msg:rcptto()) end
+  msg:header('X-For', table.concat(vctx:recipient_list(), ' '))
+  return C
+end
+msys.registerModule('first', mod)
+
+-- Each module has its say; dealloc of one that fails keeps none from its own.
+local second = {}
+function second:validate_dealloc() error('broken') end
+msys.registerModule('second', second)
+local third = {}
+function third:validate_dealloc() print('third is over') end
+msys.registerModule('third', third)
+"""
+
+
+class TransactionTest(unittest.TestCase):
+    def setUp(self):
+        self.server = Server("Max_Message_Size = \"64K\"", policy=POLICY,
+                             options=("--json", "-"))
+        self.addCleanup(self.server.remove)
+
+    def client(self):
+        client = self.server.connect().greet()
+        self.addCleanup(client.close)
+        return client
+
+    def expect(self, client, data, code):
+        reply = client.ask(data)
+        self.assertTrue(reply.startswith(code), (data[:80], reply))
+        return reply
+
+    def send(self, recipients, text=b"Subject: s\r\n\r\nbody"):
+        client = self.client()
+        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+        for recipient in recipients:
+            self.expect(client, b"RCPT TO:<%s@b>\r\n" % recipient, "250")
+        self.expect(client, b"DATA\r\n", "354")
+        reply = client.ask(text + b"\r\n.\r\n")
+        self.expect(client, b"QUIT\r\n", "221")
+        return reply
+
+    def report(self):
+        self.assertEqual(self.server.stop(), 0, "".join(self.server.log))
+        return json.load(self.server.process.stdout)
+
+    def test_a_greeting_ends_the_mail_under_way(self):
+        client = self.client()
+        for greeting in (b"EHLO me.test\r\n", b"HELO me.test\r\n"):
+            self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+            self.expect(client, greeting, "250")
+            self.expect(client, b"RCPT TO:<a@b>\r\n", "503")
+
+    def test_the_policy_sees_the_greeting_and_may_refuse_it(self):
+        client = self.server.connect()
+        self.addCleanup(client.close)
+        client.reply()
+        self.expect(client, b"EHLO spam.test\r\n", "550 not you")
+        self.expect(client, b"MAIL FROM:<a@b>\r\n", "503")
+        self.expect(client, b"EHLO echo.test\r\n", "250-hello echo.test")
+        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+
+    def test_a_mail_may_be_as_big_as_said(self):
+        client = self.client()
+        self.expect(client, b"MAIL FROM:<a@b> SIZE=65536\r\n", "250")
+        self.expect(client, b"RSET\r\n", "250")
+        self.expect(client, b"MAIL FROM:<a@b> SIZE=65537\r\n", "552")
+
+    def test_a_client_that_does_not_stop_is_cut(self):
+        client = self.client().begin_mail()
+        try:
+            for _ in range(100):
+                client.send(b"x" * 998 + b"\r\n" + b"y" * 60000 + b"\r\n")
+        except OSError:
+            pass  # it has been
+        try:
+            self.assertTrue(client.reply().startswith("552"))
+        except ConnectionError:
+            pass  # with what it had not read yet
+        self.assertEqual(self.report()["sessions"]["rejected"], 1)
+
+    def test_recipients_that_are_refused_are_left_out(self):
+        reply = self.send([b"ann", b"550bob", b"cid"])
+        self.assertTrue(reply.startswith("250"), reply)
+        self.assertIn(b"X-For: ann@b cid@b", self.server.mails()[0])
+        self.assertEqual(self.report()["sessions"]["accepted"], 1)
+
+    def test_when_all_are_refused_the_mail_is_and_tried_again_if_that_helps(self):
+        self.assertEqual(self.send([b"550ann", b"451bob", b"554cid"]),
+                         "451 says 451bob@b\r\n")
+        self.assertEqual(self.send([b"554ann", b"550bob"]), "550 says 550bob@b\r\n")
+        self.assertEqual(self.server.mails(), [])
+        sessions = self.report()["sessions"]
+        self.assertEqual((sessions["tempfailed"], sessions["rejected"],
+                          sessions["accepted"]), (1, 1, 0))
+
+    def test_a_maildir_that_is_gone_costs_a_451(self):
+        shutil.rmtree(os.path.join(self.server.maildir, "tmp"))
+        self.assertEqual(self.send([b"ann"]),
+                         "451 cannot store the message, try again later\r\n")
+        self.server.await_log("error maildir: ")
+        sessions = self.report()["sessions"]
+        self.assertEqual((sessions["tempfailed"], sessions["accepted"]), (1, 0))
+
+    def test_outcomes(self):
+        away = self.client()
+        self.expect(away, b"MAIL FROM:<away@b>\r\n", "550 go away")
+        self.assertEqual(away.reply(), "")
+        # Gone in the middle of a mail, and after one.
+        self.client().begin_mail().close()
+        client = self.client()
+        self.expect(client.begin_mail(), b"Subject: s\r\n\r\n.\r\n", "250")
+        client.close()
+        sessions = self.report()["sessions"]
+        self.assertEqual((sessions["disconnected"], sessions["cancelled"],
+                          sessions["accepted"], sessions["ended"]), (1, 1, 1, 3))
+
+    def test_every_module_has_its_dealloc(self):
+        self.expect(self.client(), b"QUIT\r\n", "221")
+        self.assertEqual(self.report()["sessions"]["ended"], 1)
+        log = "".join(self.server.log)
+        self.assertIn("third is over", log)
+        self.assertIn("broken", log)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=["transaction_test"])
