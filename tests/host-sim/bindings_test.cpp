@@ -115,7 +115,8 @@ TEST_F(BindingsTest, MsgHeaderErrors) {
   ExpectError("msg:header('a', 'x\\r\\nBcc: y')",
               "bad argument #2 to 'header' (a header value must not hold line "
               "breaks or NUL)");
-  ExpectError("msg:header('a', 'x\\0y')", "line breaks or NUL");
+  for (const char* value : {"'x\\0y'", "'x\\ry'", "'x\\ny'"})
+    ExpectError("msg:header('a', " + std::string(value) + ")", "line breaks or NUL");
   ExpectError("msg:header('a', {})", "string expected, got table");
   ExpectError("msg.header({}, 'a')", "msg expected, got table");
   ExpectError("msg.header(vctx, 'a')", "msg expected, got vctx");

@@ -125,6 +125,34 @@ TEST_F(BlockingIoTest, FilesAndCommands) {
   CountWarnings(ran.err);
 }
 
+// A server that runs for months has as many descriptors as at the start.
+TEST_F(BlockingIoTest, NothingIsLeftOpen) {
+  const std::string file = dir_.Write("file", "text");
+  const Ran ran = Run("local P = '" + file + "'\n" + R"(
+    local function open()
+      return tonumber((msys.execute('ls /proc/' .. ID .. '/fd | wc -l')))
+    end
+    function mod:validate_data()
+      ID = io.open('/proc/self/stat'):read('n')
+      local before
+      for i = 1, 50 do
+        assert(msys.runInPool('IO', function()
+          msys.execute('exit 1')
+          msys.readfile(P)
+          msys.readfile('/no/file')
+          assert(core.io_wrapper_open(P, core.O_RDONLY)):read('a')
+        end))
+        collectgarbage()
+        if i == 10 then before = open() end
+      end
+      assert(open() <= before, open() .. ' after ' .. before)
+      return core.VALIDATE_CONT
+    end
+  )",
+                      "", 1, 1);
+  EXPECT_EQ(ran.status, kExitDone) << ran.err;
+}
+
 // Two closures read from one handle: every byte comes to one of them.
 TEST_F(BlockingIoTest, CallsOnOneHandleTakeTurns) {
   const Ran ran = Run(R"(

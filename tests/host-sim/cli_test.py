@@ -230,14 +230,15 @@ class CliTest(unittest.TestCase):
         self.configure(POLICY.replace('print("in the pool")',
                                       'print("in the pool") msys.sleep(3600)'),
                        more="Shutdown_Timeout = 3600\n")
-        host = self.start("--config", "host.conf", "a.eml")
-        self.wait_for(host, "in the pool")
-        host.send_signal(signal.SIGINT)
-        self.wait_for(host, "SIGINT: finishing")
-        host.send_signal(signal.SIGTERM)
-        _, errors = host.communicate(timeout=60)
-        self.assertEqual(host.returncode, 128 + signal.SIGTERM)
-        self.assertIn("host-sim: second signal, exiting at once\n", errors)
+        for second in (signal.SIGTERM, signal.SIGINT):
+            host = self.start("--config", "host.conf", "a.eml")
+            self.wait_for(host, "in the pool")
+            host.send_signal(signal.SIGINT)
+            self.wait_for(host, "SIGINT: finishing")
+            host.send_signal(second)
+            _, errors = host.communicate(timeout=60)
+            self.assertEqual(host.returncode, 128 + second)
+            self.assertIn("host-sim: second signal, exiting at once\n", errors)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,8 @@ TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
   ExpectError("ThreadPool \"IO\" { Stack_Size = 256 }\n", 1, "from 1024K");
   ExpectError("ThreadPool \"IO\" { Stack_Size = 1023K }\n", 1, "from 1024K");
   ExpectError("ThreadPool \"a b\" { }\n", 1, "a pool's name is");
+  ExpectError("ThreadPool \"" + std::string(65, 'x') + "\" { }\n", 1,
+              "a pool's name is");
   ExpectError("ThreadPool \"IO\" { }\nThreadPool \"io\" { }\n", 2, "title");
   ExpectError("Lua { Script \"x\" { } }\n", 1, "Script \"x\" has no Source");
   ExpectError("Log { Level = \"loud\" }\n", 1, "is not a level");
@@ -193,8 +195,29 @@ TEST(ParseSizeTest, Sizes) {
   EXPECT_EQ(ParseSizeKib("1"), 1u);
   EXPECT_EQ(ParseSizeKib("0"), 0u);
   for (const char* bad :
-       {"", "K", "-1", "1G", "1KK", "2000M", " 1", "99999999999999999999"})
+       {"", "K", "-1", "1G", "1KK", "2000M", " 1", "99999999999999999999",
+        "17592186044416M"})
     EXPECT_FALSE(ParseSizeKib(bad)) << bad;
+}
+
+// Goes on where it was before a restart; one event is one line, with more below it.
+TEST(LogTest, AFile) {
+  TempDir dir;
+  const std::string file = dir.Write("log", "before\n");
+  std::string error;
+  ASSERT_TRUE(LogOpen(MSYS_LOG_INFO, file, &error)) << error;
+  Log(MSYS_LOG_ERROR, "policy", "failed\nwhere\x7f\x1b\n");
+  Log(MSYS_LOG_DEBUG, "policy", "not wanted");
+  ASSERT_TRUE(LogOpen(MSYS_LOG_INFO, "", &error)) << error;
+  std::ifstream in(file);
+  std::string before, event, more, end;
+  std::getline(in, before);
+  std::getline(in, event);
+  std::getline(in, more);
+  EXPECT_EQ(before, "before");
+  EXPECT_TRUE(event.ends_with(" error policy: failed")) << event;
+  EXPECT_EQ(more, "    where\\x7f\\x1b");
+  EXPECT_FALSE(std::getline(in, end)) << end;
 }
 
 TEST(LogTest, LevelNames) {

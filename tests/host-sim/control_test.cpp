@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <future>
@@ -176,6 +177,15 @@ TEST_F(ControlTest, AStaleSocketIsReplaced) {
   ASSERT_TRUE(Exists());
   ASSERT_TRUE(Listen()) << error_;
   EXPECT_TRUE(AskControl(path_, "x").good);
+}
+
+TEST_F(ControlTest, WhatHasReplacedItsSocketStays) {
+  ASSERT_TRUE(Listen()) << error_;
+  std::filesystem::remove(path_);
+  boost::asio::io_context io;
+  Control::Protocol::acceptor next(io, Control::Protocol::endpoint(path_));
+  On([this] { control_.reset(); });
+  EXPECT_TRUE(Exists());
 }
 
 TEST_F(ControlTest, WhatIsNotOursStays) {

@@ -50,7 +50,18 @@ Listener "smtp" {
   EXPECT_TRUE(*config->listener == wanted);
 }
 
+TEST_F(ListenerConfigTest, WhatIsNotSaidIsAsTheManPageSays) {
+  const auto config =
+      Read("Listener \"smtp\" { Address = \"127.0.0.1:1\" Hostname = \"mx.test\" }");
+  ASSERT_TRUE(config && config->listener) << error_;
+  ListenerConfig wanted;
+  wanted.address = "127.0.0.1:1";
+  wanted.hostname = "mx.test";
+  EXPECT_TRUE(*config->listener == wanted);
+}
+
 TEST_F(ListenerConfigTest, ErrorsSayWhatIsWanted) {
+  ExpectError("Listener \"smtp\" { Hostname = \"two words\" }", "two words");
   ExpectError("Listener \"smtp\" { }", "has no Address");
   ExpectError("Listener \"pop\" { Address = \"127.0.0.1:1\" }", "known: smtp");
   ExpectError("Listener \"smtp\" { Address = \"localhost:25\" }",

@@ -132,6 +132,9 @@ TEST(MessageTest, SetReplacesAllAndRemoveRemovesAll) {
   message->SetHeader("X-A", "new");
   EXPECT_EQ(Headers(*message, "X-A"), Strings{"new"});
   EXPECT_EQ(Headers(*message, "X-B"), Strings{"2"});
+  EXPECT_EQ(message->Raw(), "X-A: new\nX-B: 2\n\nb\n");
+  message->SetHeader("X-A", "newer");
+  EXPECT_EQ(message->Raw(), "X-A: newer\nX-B: 2\n\nb\n");
   message->RemoveHeader("X-A");
   EXPECT_TRUE(Headers(*message, "X-A").empty());
   EXPECT_EQ(message->Raw(), "X-B: 2\n\nb\n");

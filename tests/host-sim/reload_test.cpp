@@ -198,10 +198,12 @@ TEST(NeedRestartTest, NamesWhatDiffers) {
   b.max_states = 3;
   b.scripts = {{"s", "t"}};
   b.control_socket = "u";
+  b.log_file = "v";
   b.metrics_address = "127.0.0.1:1";
   EXPECT_EQ(NeedRestart(a, b, pools),
             (std::vector<std::string>{
-                "Plugin Path", "Lua Max_States", "Lua Script", "Control Socket",
+                "Plugin Path", "Lua Max_States", "Lua Script", "Log File",
+                "Control Socket",
                 "Metrics Address",
                 "ThreadPool \"dns\" Concurrency is gone from the file, but "
                 "stays 4",

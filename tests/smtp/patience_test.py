@@ -131,6 +131,17 @@ msys.registerModule('test', mod)
         self.assertRegex("".join(server.log),
                          "warning policy: lua/0 is ready after [12] s\n")
 
+    def test_a_dealloc_that_does_not_end_is_cancelled(self):
+        policy = """
+local mod = {}
+function mod:validate_dealloc() msys.sleep(3600) end
+msys.registerModule('test', mod)
+"""
+        server = self.start("Policy_Timeout = 1", policy=policy, shutdown=3600)
+        client = self.connect(server).greet()
+        self.assertTrue(client.ask(b"QUIT\r\n").startswith("221"))
+        self.assertEqual(self.report(server)["sessions"]["ended"], 1)
+
     def test_a_client_that_has_closed_its_side_is_answered(self):
         server = self.start(policy=POLICY, loops=1)
         half, other = self.connect(server).greet(), self.connect(server).greet()

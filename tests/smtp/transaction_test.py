@@ -20,6 +20,7 @@ function mod:validate_ehlo(name, ac, vctx)
 end
 function mod:validate_mailfrom(address, ac, vctx)
   if address:find('^away') then vctx:disconnect(550, 'go away') end
+  if address:find('^both') then vctx:set_code(250, 'the first module') end
   return C
 end
 function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
@@ -32,6 +33,11 @@ msys.registerModule('first', mod)
 
 -- Each module has its say; dealloc of one that fails keeps none from its own.
 local second = {}
+function second:validate_mailfrom(address, ac, vctx)
+  if address:find('^both') then vctx:set_code(250, 'the second module') end
+  if address:find('^away') then print('asked again') end
+  return C
+end
 function second:validate_dealloc() error('broken') end
 msys.registerModule('second', second)
 local third = {}
@@ -140,6 +146,15 @@ class TransactionTest(unittest.TestCase):
         sessions = self.report()["sessions"]
         self.assertEqual((sessions["disconnected"], sessions["cancelled"],
                           sessions["accepted"], sessions["ended"]), (1, 1, 1, 3))
+
+    def test_the_last_module_that_says_something_decides(self):
+        client = self.client()
+        self.expect(client, b"MAIL FROM:<both@b>\r\n", "250 the second module")
+        self.expect(client, b"RSET\r\n", "250")
+        # But none is asked about a client that is to be gone.
+        self.expect(client, b"MAIL FROM:<away@b>\r\n", "550")
+        self.report()
+        self.assertNotIn("asked again", "".join(self.server.log))
 
     def test_every_module_has_its_dealloc(self):
         self.expect(self.client(), b"QUIT\r\n", "221")
