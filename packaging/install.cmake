@@ -101,7 +101,8 @@ if(MSYS_BUILD_TESTS AND TARGET host-sim)
     COMMAND ${packaging}/tests/check-man.sh ${PROJECT_BINARY_DIR})
   add_test(NAME packaging_install
     COMMAND ${packaging}/tests/check-install.sh ${PROJECT_BINARY_DIR} ${MSYS_LUA})
-  set_tests_properties(packaging_man PROPERTIES LABELS packaging TIMEOUT 60)
+  set_tests_properties(packaging_man PROPERTIES LABELS packaging TIMEOUT 60
+    ENVIRONMENT "${MSYS_TEST_ENVIRONMENT}")
   set_tests_properties(packaging_install PROPERTIES LABELS packaging TIMEOUT 300)
   if(MSYS_SANITIZE)
     # An unsanitized program, such as lua5.4, cannot load a sanitized plugin.
