@@ -150,6 +150,7 @@ Maildir::Stored Maildir::StoreNow(const std::string& bytes) noexcept {
   then("sync the file", [&] { return ::fsync(file) == 0; });
   // close() may report what a network file system could not write.
   if (file >= 0 && ::close(file) != 0 && good) {
+    step = "close the file";
     good = false;
     why = errno;
   }

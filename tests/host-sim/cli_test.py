@@ -226,6 +226,106 @@ class CliTest(unittest.TestCase):
                          r"for \d+\.\d+ s\n")
         self.assertIn("Not everything drained before the deadline.", out)
 
+    def test_a_session_that_is_cancelled_is_a_failure(self):
+        self.configure(POLICY.replace('"in the pool") end)',
+                                      '"in the pool") end) print("on the loop") msys.sleep(3600)'))
+        host = self.start("--config", "host.conf", "a.eml")
+        self.wait_for(host, "on the loop")
+        host.send_signal(signal.SIGTERM)
+        out, errors = host.communicate(timeout=60)
+        self.assertRegex(out, r"cancelled +1\n")
+        self.assertNotIn("Not everything drained", out)
+        self.assertEqual(host.returncode, FAILED, errors)
+
+    def test_a_dealloc_that_never_ends_is_cancelled_at_last(self):
+        self.configure("""
+local mod = {}
+function mod:validate_dealloc() print("at the end") msys.sleep(3600) end
+msys.registerModule("policy", mod)
+""")
+        host = self.start("--config", "host.conf", "a.eml")
+        self.wait_for(host, "at the end")
+        host.send_signal(signal.SIGTERM)
+        out, errors = host.communicate(timeout=60)
+        self.assertNotIn("sessions did not end when cancelled", errors)
+        self.assertNotIn("UNACCOUNTED", out)
+        self.assertNotIn("Not everything drained", out)
+
+    def test_closures_that_outlast_their_session_are_waited_for(self):
+        policy = POLICY.replace('msys.runInPool("IO", function() print("in the pool") end)',
+                                'msys.runInPool("IO", function() msys.sleep(%s) print("late") '
+                                'end, function() end)')
+        self.configure(policy % 0.3)
+        status, _, errors = self.replay()
+        self.assertEqual(status, DONE, errors)
+        self.assertIn("lua: late\n", errors)
+        self.configure(policy % 3600)
+        status, out, errors = self.replay()
+        self.assertEqual(status, FAILED, errors)
+        self.assertIn("error host: 1 jobs are still not done after 1 s\n", errors)
+        self.assertIn("Not everything drained before the deadline.", out)
+
+    def test_each_hangup_reads_the_configuration_again(self):
+        self.configure(POLICY.replace('print("in the pool")',
+                                      'print("in the pool") msys.sleep(3600)'))
+        host = self.start("--config", "host.conf", "a.eml")
+        self.wait_for(host, "in the pool")
+        for _ in range(3):
+            host.send_signal(signal.SIGHUP)
+            self.wait_for(host, "notice config: host.conf is applied")
+        host.send_signal(signal.SIGTERM)
+        host.communicate(timeout=60)
+        self.assertEqual(host.returncode, FAILED, "a session was cancelled")
+
+    def test_a_report_that_cannot_grow(self):
+        host = subprocess.run(
+            [HOST_SIM, "--config", "host.conf", "--json", "out.json", "a.eml"],
+            cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            timeout=100, check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5)))
+        self.assertEqual(host.returncode, FAILED, host)
+        self.assertIn('host-sim: cannot write the report to "out.json": File too large\n',
+                      host.stderr)
+
+    def test_a_report_that_nobody_reads(self):
+        host = self.start("--config", "host.conf", "a.eml")
+        host.stdout.close()
+        host.stdout = None
+        _, errors = host.communicate(timeout=100)
+        self.assertEqual(host.returncode, FAILED, errors)
+        self.assertIn("host-sim: cannot write the report to standard output: Broken pipe\n",
+                      errors)
+
+    def test_a_pool_whose_jobs_were_all_cancelled_is_in_the_report(self):
+        self.configure("""
+local mod = {}
+function mod:validate_data()
+  local _, job = msys.runInPool("work", function() end, function() end)
+  assert(job:cancel())
+  return msys.core.VALIDATE_CONT
+end
+msys.registerModule("policy", mod)
+""", more='ThreadPool "work" { Concurrency = 1 }\n')
+        status, out, errors = self.replay()
+        self.assertEqual(status, DONE, errors)
+        self.assertIn("\nwork thread pool: concurrency 1\n    Total invocations: 0\n", out)
+        self.assertIn("    Failed: 0, cancelled: 1, refused: 0, parked: 0\n", out)
+        self.assertNotIn("IO thread pool", out, "nobody has used it")
+
+    def test_the_first_line_of_a_policy_may_be_for_the_shell(self):
+        self.configure("#!/usr/bin/env lua\nerror('at load')")
+        status, _, errors = self.replay()
+        self.assertEqual(status, SETUP)
+        self.assertIn(" error policy: script policy: policy.lua:2: at load\n", errors)
+
+    def test_a_signal_while_the_policy_is_loaded(self):
+        self.configure("print('loading') msys.sleep(3600)")
+        host = self.start("--config", "host.conf", "a.eml")
+        self.wait_for(host, "loading")
+        host.send_signal(signal.SIGTERM)
+        out, errors = host.communicate(timeout=60)
+        self.assertEqual((host.returncode, out), (FAILED, ""), errors)
+
     def test_a_second_signal_ends_it_at_once(self):
         self.configure(POLICY.replace('print("in the pool")',
                                       'print("in the pool") msys.sleep(3600)'),

@@ -181,6 +181,20 @@ Lua {{ Max_States = 2 Script "policy" {{ Source = "policy.lua" }} }}
             self.assertEqual(row(out, "accepted"), ["1", "-"])
             self.assertIsNone(self.report()[1])
 
+    def test_when_it_is_killed_its_run_ends(self):
+        os.mkfifo(self.path("fifo"))
+        policy = f"""
+          print('begun')
+          msys.core.io_wrapper_open('{self.path('fifo')}', msys.core.O_RDWR):read(1)
+        """
+        with self.start(policy) as process:
+            with open(self.path("fifo"), "r+b", buffering=0) as fifo:
+                self.await_line(process, "begun")
+                process.kill()
+                self.await_line(process, "SIGTERM: finishing the sessions")
+                fifo.write(b"x")
+                process.communicate()  # until the run has closed its log
+
     def test_json_alone_on_standard_output(self):
         self.json = "-"
         status, out, err = self.run_to_end("")

@@ -154,7 +154,7 @@ TEST_F(ConfigTest, ACommentEndsInItsFile) {
 
 TEST_F(ConfigTest, AfterAnIncludedFileErrorsNameTheFirstAgain) {
   dir_.Write("pools.conf", "ThreadPool \"dns\" { }\n\n\n");
-  ExpectError("Include(\"pools.conf\")\nEventLop { }\n", 2, "EventLop");
+  ExpectError("Include(\"pools.conf\")\nEventLop { }\n\n\n\n\n", 2, "EventLop");
 }
 
 // However often a bad file was reread, a good one is read.
@@ -181,6 +181,18 @@ TEST_F(ConfigTest, OnlyARegularFileIsIncluded) {
 TEST_F(ConfigTest, AFileThatIncludesItselfIsAnError) {
   EXPECT_FALSE(Read("Include(\"host.conf\")\n"));
   EXPECT_NE(error_.find("nested too deeply"), std::string::npos) << error_;
+}
+
+TEST_F(ConfigTest, TenFilesMayIncludeOneAnother) {
+  dir_.Write("10.conf", "EventLoop { Concurrency = 2 }\n");
+  for (int i = 0; i < 10; ++i)
+    dir_.Write(std::to_string(i) + ".conf",
+               "Include(\"" + std::to_string(i + 1) + ".conf\")\n");
+  const auto config = Read("Include(\"1.conf\")\n");
+  ASSERT_TRUE(config) << error_;
+  EXPECT_EQ(config->loops, 2u);
+  EXPECT_FALSE(Read("Include(\"0.conf\")\n"));
+  EXPECT_NE(error_.find("at most 10 files"), std::string::npos) << error_;
 }
 
 TEST_F(ConfigTest, OnePluginOnly) {

@@ -220,6 +220,8 @@ TEST_F(ControlTest, TheClientsStatus) {
   EXPECT_EQ(out.str(), "you said hello world\n");
   EXPECT_EQ(RunControlClient(path_, "bad", out, err), kExitFailed);
   EXPECT_EQ(err.str(), "host-sim: no such; command\n");
+  std::ostream full(nullptr);  // an answer that cannot be written
+  EXPECT_EQ(RunControlClient(path_, "hello world", full, err), kExitFailed);
 }
 
 }  // namespace

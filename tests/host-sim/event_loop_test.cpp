@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/steady_timer.hpp>
+
 #include <atomic>
 #include <future>
 #include <thread>
@@ -134,6 +136,27 @@ TEST(EventLoopTest, KnowsItsThread) {
   a.Defer([&] { seen.set_value({a.OnThread(), b.OnThread()}); });
   EXPECT_EQ(seen.get_future().get(), std::make_pair(true, false));
   EXPECT_FALSE(a.OnThread());
+}
+
+// What sockets and timers have to say comes between tasks that take long.
+TEST(EventLoopTest, LongTasksDoNotHoldUpTimers) {
+  EventLoop loop(0);
+  loop.Start();
+  std::atomic<int> ran{0}, at_timer{-1};
+  boost::asio::steady_timer timer(loop.io());
+  loop.Defer([&] {
+    timer.expires_after(std::chrono::milliseconds(1));
+    timer.async_wait([&](const auto&) { at_timer = ran.load(); });
+    for (int i = 0; i < 20; ++i)
+      loop.Defer([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        ++ran;
+      });
+  });
+  loop.Stop();
+  EXPECT_EQ(ran, 20);
+  EXPECT_GE(at_timer, 0);
+  EXPECT_LT(at_timer, 10);
 }
 
 TEST(EventLoopTest, TheLongestHoldUpIsMeasured) {

@@ -195,6 +195,37 @@ TEST_F(HostTest, ModulesAreAskedInOrderUntilOneIsDone) {
   EXPECT_EQ(ran.err.find("lua: third\n"), std::string::npos);
 }
 
+TEST_F(HostTest, ARecipientThatIsRefusedLateIsNotForTheMail) {
+  Ran ran = Run(R"(
+    function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
+      if msg:rcptto():find('^bob') then vctx:set_code(550, 'no bob') end
+      return C
+    end
+    function mod:validate_data(msg) print('first', msg:rcptto()) return C end
+    function mod:validate_set_binding(msg) print('for', msg:rcptto()) return C end
+  )");
+  EXPECT_EQ(ran.of("accepted"), 1u) << ran.err;
+  EXPECT_NE(ran.err.find("lua: first\tbob@two.example\n"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("lua: for\tcid@two.example\n"), std::string::npos) << ran.err;
+  for (const char* codes : {"550, 450", "450, 550"}) {
+    ran = Run(std::string("local codes = {") + codes + R"(}
+      function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
+        vctx:set_code(table.remove(codes), 'no')
+        return C
+      end
+      function mod:validate_set_binding() error('nobody is left') end
+    )");
+    EXPECT_EQ(ran.of("rejected"), 1u) << ran.err;
+  }
+  ran = Run(R"(
+    function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
+      vctx:set_code(450, 'later')
+      return C
+    end
+  )");
+  EXPECT_EQ(ran.of("tempfailed"), 1u) << ran.err;
+}
+
 TEST_F(HostTest, RefusedRecipientsAreLeftOut) {
   Ran ran = Run(R"(
     function mod:validate_rcptto(msg, str, ac, vctx)

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -128,6 +129,25 @@ TEST_F(MaildirTest, AMailThatIsNotStoredLeavesNothing) {
   EXPECT_EQ(Store(maildir, "a mail").error,
             "cannot move it to new: No such file or directory");
   EXPECT_TRUE(Empty(root_ / "mail/tmp"));
+}
+
+TEST_F(MaildirTest, OneThatMayNotBeWrittenToIsNoMaildir) {
+  for (const char* sub : {"tmp", "new", "cur"})
+    std::filesystem::create_directories(root_ / "mail" / sub);
+  for (const auto& path : {root_, root_ / "mail", root_ / "mail/tmp", root_ / "mail/new"})
+    ASSERT_EQ(::chmod(path.c_str(), 0555), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(2);
+    Maildir maildir(root_ / "mail", 1);
+    const bool opened = maildir.Open(&error_);
+    ::_exit(!opened && error_.ends_with("cannot write to it: Permission denied") ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  for (const auto& path : {root_, root_ / "mail", root_ / "mail/tmp", root_ / "mail/new"})
+    ::chmod(path.c_str(), 0755);
 }
 
 TEST_F(MaildirTest, ADirectoryThatCannotBeMadeIsNamed) {

@@ -169,6 +169,50 @@ TEST_F(ReloadTest, ABadFileSaysWhere) {
       << ran.err;
 }
 
+TEST_F(ReloadTest, WhatWasAppliedIsWhatTheNextFileIsComparedWith) {
+  const Ran ran = Run(
+      "function mod:validate_data() assert(msys.runInPool('IO', function() "
+      "core.io_wrapper_open(F, core.O_RDWR):read(1) end)) return "
+      "core.VALIDATE_CONT end",
+      Work(4), 1, 1, [this] {
+        Await("threads IO stats", "running 1");
+        Reload(Work(8) + " ThreadPool \"wide\" { Stack_Size = 8M }");
+        for (int i = 0; i < 2; ++i) {
+          WriteConfig("ThreadPool \"work\" { } ThreadPool \"wide\" { Stack_Size = 8M }");
+          const std::string text = Ask("config reload").text;
+          EXPECT_NE(text.find("restart: ThreadPool \"work\" Concurrency is gone from the "
+                              "file, but stays 8\n"),
+                    std::string::npos)
+              << text;
+          EXPECT_NE(text.find("restart: ThreadPool \"wide\" Stack_Size\n"),
+                    std::string::npos)
+              << text;
+        }
+        const int fifo = ::open(Fifo().c_str(), O_RDWR);
+        EXPECT_EQ(::write(fifo, "x", 1), 1);
+        ::close(fifo);
+      });
+  EXPECT_EQ(ran.status, kExitDone) << ran.err;
+}
+
+TEST(NeedRestartTest, KnowsEveryKey) {
+  const Config a;
+  Config b;
+  b.completion_returns = MSYS_COMPLETION_RETURNS_RESULTS;
+  b.loops = 2;
+  b.log_level = MSYS_LOG_DEBUG;
+  b.log_file = "log";
+  b.listener.emplace();
+  b.shutdown_timeout_s = 11;
+  EXPECT_EQ(NeedRestart(a, b, {}),
+            (std::vector<std::string>{"Plugin Completion_Returns", "EventLoop Concurrency",
+                                      "Log Level", "Log File", "Listener",
+                                      "Shutdown_Timeout"}));
+  Config c = b;
+  c.listener->max_errors = 11;
+  EXPECT_EQ(NeedRestart(b, c, {}), std::vector<std::string>{"Listener"});
+}
+
 TEST(NeedRestartTest, NamesWhatDiffers) {
   Config a;
   a.pools = {{"dns", 4, 10, MSYS_UNSET}, {"old", 1, MSYS_UNSET, MSYS_UNSET}};

@@ -149,6 +149,9 @@ TEST(SmtpDataTest, OnlyCrlfDotCrlfEndsIt) {
     const std::string whole = std::string(smuggled) + "x\r\n.\r\n";
     EXPECT_TRUE(Decode(whole, 3).done) << smuggled;
   }
+  // The second CR is the one of a CRLF.
+  for (std::size_t step = 1; step < 8; ++step)
+    EXPECT_EQ(Decode("a\r\r\n.\r\nQUIT\r\n", step).rest, "QUIT\r\n") << step;
   EXPECT_TRUE(Decode("a\n.\nMAIL FROM:<x@y>\r\n.\r\n", 99).bare);
 }
 

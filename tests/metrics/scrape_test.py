@@ -245,6 +245,15 @@ Lua {{ Max_States = 8 Script "policy" {{ Source = "policy.lua" }} }}
             if phase != "dealloc":
                 self.times(page, "hostsim_phase_seconds", times, phase=phase)
 
+    def test_a_closure_on_the_loop_is_on_no_thread_of_its_pool(self):
+        url = self.start(WAITING, LOOPS + ' ThreadPool "IO" { Concurrency = 0 }', 1, 1)
+        page = fetch_when(url, lambda p: p.value(
+            "msys_pool_jobs", pool="IO", state="running") == 1)
+        for name in "threads", "threads_active", "concurrency":
+            self.assertEqual(page.value("msys_pool_" + name, pool="IO"), 0, name)
+        self.release()
+        self.assertEqual(self.process.wait(), 0, self.err())
+
     def test_pages_read_while_mail_flows_never_go_back(self):
         pages, errors = [[] for _ in range(4)], []
 

@@ -94,6 +94,18 @@ class PatienceTest(unittest.TestCase):
         self.assertEqual(self.late(server), [
             "policy: lua/1: init of module test has not ended after 1 s\n"])
 
+    def test_a_state_that_could_not_be_made_serves_nobody(self):
+        server = self.start(policy=INIT.replace("print('is made')", "error('no luck')"),
+                            states=2)
+        self.connect(server).greet()
+        unlucky = self.connect(server)
+        self.assertTrue(unlucky.reply().startswith("421"))
+        self.assertEqual(unlucky.reply(), "")
+        for _ in range(4):  # all by the state that is ready
+            self.connect(server).greet()
+        sessions = self.report(server)["sessions"]
+        self.assertEqual((sessions["tempfailed"], sessions["errors"]), (1, 1))
+
     def test_at_a_stop_a_client_that_waits_for_its_state_is_not_waited_for(self):
         server = self.start(policy=INIT, states=2, shutdown=50)
         self.connect(server).greet()

@@ -36,6 +36,7 @@ function mod:validate_mailfrom(address, ac, vctx)
   return C
 end
 function mod:validate_rcptto(msg, address, ac, vctx)
+  if address:find('^drop') then msg:discard() end
   if address:find('^unknown') then vctx:set_code(550, 'no such user') end
   return C
 end

@@ -176,6 +176,21 @@ class SessionTest(unittest.TestCase):
         self.expect(client, b"MAIL FROM:<broken@b>\r\n", "451")
         self.expect(client, b"MAIL FROM:<fine@b>\r\n", "250")
 
+    def test_smtputf8_is_for_the_mail_that_asked_for_it(self):
+        client = self.client()
+        self.expect(client, b"MAIL FROM:<a@b> SMTPUTF8\r\n", "250")
+        self.expect(client, b"RCPT TO:<j\xc3\xb6@b>\r\n", "250")
+        self.expect(client, b"RSET\r\n", "250")
+        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+        self.expect(client, b"RCPT TO:<j\xc3\xb6@b>\r\n", "553")
+
+    def test_no_policy_is_asked_about_what_was_discarded_before(self):
+        client = self.client()
+        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+        self.expect(client, b"RCPT TO:<drop@b>\r\n", "250")
+        self.expect(client, b"DATA\r\n", "354")
+        self.expect(client, b"X-Test: reject\r\n\r\n.\r\n", "250 OK\r\n")
+
     def test_half_closed_and_vanishing_clients(self):
         before = len(self.server.mails())
         gone = self.client().begin_mail()

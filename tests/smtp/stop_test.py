@@ -2,12 +2,17 @@
 
 usage: stop_test.py HOST_SIM PLUGIN
 """
+import json
+import os
 import resource
+import select
 import signal
+import socket
+import struct
 import time
 import unittest
 
-from server import Server
+from server import POLICY, Server
 
 
 class StopTest(unittest.TestCase):
@@ -104,6 +109,109 @@ class StopTest(unittest.TestCase):
         self.assertLess(len(lines), 6)
         for client in served + refused:
             client.close()
+
+    def test_a_client_that_sends_byte_by_byte_is_timed_out_no_later(self):
+        server = self.start("Timeout = 1")
+        client = server.connect().greet()
+        begin = time.monotonic()
+        while not select.select([client.socket], [], [], 0.2)[0]:
+            client.send(b"N")
+            self.assertLess(time.monotonic() - begin, 20)
+        self.assertTrue(client.reply().startswith("421"))
+        client.close()
+        self.assertEqual(server.stop(), 0)
+
+    def test_how_sessions_ended_is_in_the_report(self):
+        policy = POLICY.replace("function mod:validate_mailfrom", """
+function mod:validate_connect(ac, vctx)
+  local n = tonumber(ac.conn_id, 16)
+  if n == 0 then vctx:disconnect(554, 'no') end
+  if n == 1 then vctx:set_code(554, 'no') end
+  if n == 2 then vctx:set_code(451, 'no') end
+  return C
+end
+function mod:validate_mailfrom""")
+        server = self.start("Max_Connections = 7", policy=policy, options=("--json", "-"))
+        for code in ("554", "554", "451"):
+            client = server.connect()
+            self.assertTrue(client.reply().startswith(code))
+            self.assertEqual(client.reply(), "")
+            client.close()
+        server.connect().greet().begin_mail().close()  # in the middle of a mail
+        server.connect().greet().close()  # between mails
+        client = server.connect().greet()
+        client.ask(b"MAIL FROM:<a@b>\r\n")
+        client.close()  # before DATA
+        self.assertEqual(server.stop(), 0, "".join(server.log))
+        report = json.load(server.process.stdout)
+        self.assertEqual(report["concurrency"], 7)
+        sessions = report["sessions"]
+        self.assertEqual([sessions[name] for name in
+                          ("disconnected", "rejected", "tempfailed", "cancelled", "no_mail")],
+                         [1, 1, 1, 2, 1])
+
+    def test_what_is_stored_counts_as_accepted_though_its_client_is_gone(self):
+        server = self.start(options=("--json", "-"))
+        for _ in range(100):
+            client = server.connect().greet().begin_mail()
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                     struct.pack("ii", 1, 0))
+            client.send(b"x\r\n.\r\n")
+            client.close()  # with a reset
+        self.assertEqual(server.stop(), 0, "".join(server.log))
+        sessions = json.load(server.process.stdout)["sessions"]
+        self.assertEqual(sessions["accepted"], len(server.mails()))
+        self.assertEqual(sessions["accepted"] + sessions["cancelled"], 100)
+
+    def test_a_client_that_waits_for_the_end_after_quit_gets_it_at_once(self):
+        server = self.start()
+        begin = time.monotonic()
+        for _ in range(10):
+            client = server.connect().greet()
+            self.assertTrue(client.ask(b"QUIT\r\n").startswith("221"))
+            self.assertEqual(client.reply(), "")
+            client.close()
+        self.assertLess(time.monotonic() - begin, 10)  # not 2 s each
+        self.assertEqual(server.stop(), 0)
+
+    def test_of_what_a_client_sends_ahead_little_is_kept(self):
+        server = self.start()
+        client = server.connect().greet()
+        client.send(b"MAIL FROM:<linger@one.test>\r\n")
+        server.await_log("lingers")
+        client.socket.setblocking(False)
+        sent, more = 0, b"NOOP\r\n" * 10000
+        while sent < 100 << 20 and select.select([], [client.socket], [], 1)[1]:
+            sent += client.socket.send(more)
+        self.assertLess(sent, 50 << 20)  # what the kernel takes, and 64 K
+        client.close()
+        server.signal()
+
+    def test_when_descriptors_are_free_again_clients_are_taken_again(self):
+        server = self.start()
+        pid = server.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        # All that are below the limit are taken.
+        used = sorted(map(int, os.listdir(f"/proc/{pid}/fd")))
+        free = next(n for n in range(len(used) + 1) if n not in used)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, limits[1]))
+        client = server.connect()
+        server.await_log("error listener: cannot accept: Too many open files")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        client.greet().close()
+        self.assertEqual(server.stop(), 0, "".join(server.log))
+
+    def test_refused_clients_are_in_the_log_again_after_ten_seconds(self):
+        server = self.start("Max_Connections = 1")
+        served = server.connect().greet()
+        for _ in range(3):
+            refused = server.connect()
+            self.assertTrue(refused.reply().startswith("421"))
+            refused.close()
+        server.await_log("clients refused: 1: too many")
+        server.await_log("clients refused: 2: too many")
+        served.close()
+        self.assertEqual(server.stop(), 0, "".join(server.log))
 
     def test_a_silent_client_is_timed_out(self):
         server = self.start("Timeout = 1")
