@@ -252,7 +252,6 @@ void TraceFile::Span(Row& row, std::uint64_t time_ns, char phase,
 
 void TraceFile::Lost(Row& row, const TraceRecord& record) {
   EndSlices(row, 0, record.time_ns);
-  row.parked = 0;
   Event(*this, 'i', row, record.time_ns)
       .Word("name", "events lost")
       .Word("s", "t")

@@ -189,6 +189,17 @@ TEST_F(TraceFileTest, ParkedJobsAndBlockingRegions) {
             "E\n");
 }
 
+// Although events between the two are lost.
+TEST_F(TraceFileTest, AParkedJobThatStartsIsParkedNoMore) {
+  Send(worker_, MSYS_TRACE_PARK, 2);
+  TraceRecord after;
+  after.lost = 9;
+  Send(worker_, MSYS_TRACE_START, 2, after);
+  const std::string lines = Lines(Finish());
+  EXPECT_NE(lines.find("i events lost\n"), std::string::npos) << lines;
+  EXPECT_NE(lines.find("e job parked\n"), std::string::npos) << lines;
+}
+
 TEST_F(TraceFileTest, ACompletionFunctionThatSuspendsStaysOne) {
   Send(worker_, MSYS_TRACE_COMPLETION, 2);
   Send(worker_, MSYS_TRACE_SUSPEND, 2);
