@@ -201,35 +201,44 @@ TEST_F(CancelTest, AClosureThatOutlivesItsCallerIsStillNamed) {
   gates_["go"].Open();
 }
 
+// A closure runs, a second one is queued, and a script of another state waits for the
+// room that it will leave.
+class RoomTest : public CancelTest {
+ protected:
+  void SetUp() override {
+    CancelTest::SetUp();
+    state = NewState("queued");
+    first = state->Start("msys.runInPool('small', function() block('first') end)");
+    gates_["first"].AwaitArrivals();
+    second = state->Start("msys.runInPool('small', function() block('second') end)");
+    waits = other.Start("msys.runInPool('small', function() ran = true end)");
+  }
+  void ExpectTheNextOneHasIt() {
+    EXPECT_EQ(waits->Wait().text(), "CANCELLED");
+    EXPECT_EQ(plugin_.Stats("small").cancelled, 1u);
+    gates_["second"].Open();
+    EXPECT_EQ(other.Run("return msys.runInPool('small', function() return ran end)").text(),
+              "OK true nil");
+    EXPECT_EQ(plugin_.Stats("small").done, 3u);
+  }
+
+  std::unique_ptr<TestState> state;
+  TestState other{plugin_, 1, "waits", std::ref(gates_)};
+  std::unique_ptr<Running> first, second, waits;
+};
+
 // The place that was on its way to it is the next one's.
-TEST_F(CancelTest, ACallerThatGoesWhenItHasBeenGivenRoom) {
-  auto state = NewState("queued");
-  TestState other(plugin_, 1, "waits", std::ref(gates_));
-  auto first = state->Start("msys.runInPool('small', function() block('first') end)");
-  gates_["first"].AwaitArrivals();
-  auto second = state->Start("msys.runInPool('small', function() block('second') end)");
-  auto waits = other.Start("msys.runInPool('small', function() ran = true end)");
+TEST_F(RoomTest, ACallerThatGoesWhenItHasBeenGivenIt) {
   host_.On(1, [&] {
     gates_["first"].Open();
     gates_["second"].AwaitArrivals();  // its place has been given to the third
     EXPECT_EQ(waits->CancelHere(), MSYS_OK);
   });
-  EXPECT_EQ(waits->Wait().text(), "CANCELLED");
-  EXPECT_EQ(plugin_.Stats("small").cancelled, 1u);
-  gates_["second"].Open();
-  EXPECT_EQ(other.Run("return msys.runInPool('small', function() return ran end)").text(),
-            "OK true nil");
-  EXPECT_EQ(plugin_.Stats("small").done, 3u);
+  ExpectTheNextOneHasIt();
 }
 
 // It is being cancelled when it is given room, and the state is busy.
-TEST_F(CancelTest, ACallerThatIsGivenRoomTooLate) {
-  auto state = NewState("queued");
-  TestState other(plugin_, 1, "waits", std::ref(gates_));
-  auto first = state->Start("msys.runInPool('small', function() block('first') end)");
-  gates_["first"].AwaitArrivals();
-  auto second = state->Start("msys.runInPool('small', function() block('second') end)");
-  auto waits = other.Start("msys.runInPool('small', function() ran = true end)");
+TEST_F(RoomTest, ACallerThatIsGivenItTooLate) {
   ASSERT_EQ(other.Run("msys.runInPool('two', function() hold('busy') end, true)").text(),
             "OK");
   gates_["busy"].AwaitArrivals();
@@ -237,10 +246,7 @@ TEST_F(CancelTest, ACallerThatIsGivenRoomTooLate) {
   gates_["first"].Open();
   gates_["second"].AwaitArrivals();
   gates_["busy"].Open();
-  EXPECT_EQ(waits->Wait().text(), "CANCELLED");
-  gates_["second"].Open();
-  EXPECT_EQ(other.Run("return msys.runInPool('small', function() return ran end)").text(),
-            "OK true nil");
+  ExpectTheNextOneHasIt();
 }
 
 // Its job was submitted before, as those of the queue were.

@@ -7,13 +7,8 @@ test.case("no other mode is taken for ECTP_COMPLETE_CALLBACK_SCHED", function()
     if name:find("^ECTP_COMPLETE_") then
       test.equal(nil, names[mode], name)
       names[mode] = name
-      local seen
-      local _, job = msys.runInPool("CPU", function() end, function()
-        seen = msys.threadpool.current() or "loop"
-      end, mode)
-      job:wait()
-      while not seen do msys.sleep(0) end
-      test.equal(name == "ECTP_COMPLETE_CALLBACK_SCHED" and "loop" or "CPU", seen, name)
+      test.equal(name == "ECTP_COMPLETE_CALLBACK_SCHED" and "loop" or "CPU",
+        test.completes_on(mode), name)
     end
   end
   test.equal("ECTP_COMPLETE_EVENT", names[6])

@@ -238,20 +238,23 @@ TEST(CalloutTest, CancelledFromInsideItsJobsAreDropped) {
   EXPECT_EQ(state.Run("return ran").text(), "OK nil");
 }
 
-TEST(CalloutTest, WhatFinishSubmitsRuns) {
-  FakeHost host;
-  TestPlugin plugin(Api(), host);
-  TestState state(plugin);
+void RunInFinish(TestState& state, const std::string& source) {
   OwnCallout callout;
   callout.prepare = [](lua_State* L) {
     return luaL_loadstring(L, "return 1") == LUA_OK ? 0 : -1;
   };
-  callout.finish = [](lua_State* L, msys_status) {
-    EXPECT_EQ(luaL_dostring(L, "msys.runInPool('CPU', function() ran = true end, true)"),
-              LUA_OK);
+  callout.finish = [&](lua_State* L, msys_status) {
+    EXPECT_EQ(luaL_dostring(L, source.c_str()), LUA_OK);
   };
   ASSERT_EQ(callout.Run(state), MSYS_OK);
   EXPECT_EQ(callout.Wait(), MSYS_OK);
+}
+
+TEST(CalloutTest, WhatFinishSubmitsRuns) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  RunInFinish(state, "msys.runInPool('CPU', function() ran = true end, true)");
   while (plugin.Stats("CPU").done < 1) std::this_thread::yield();
   EXPECT_EQ(state.Run("return ran").text(), "OK true");
 }
@@ -260,15 +263,7 @@ TEST(CalloutTest, WhatFinishHasLockedIsUnlocked) {
   FakeHost host;
   TestPlugin plugin(Api(), host);
   TestState state(plugin);
-  OwnCallout callout;
-  callout.prepare = [](lua_State* L) {
-    return luaL_loadstring(L, "return 1") == LUA_OK ? 0 : -1;
-  };
-  callout.finish = [](lua_State* L, msys_status) {
-    EXPECT_EQ(luaL_dostring(L, "msys.lock('kept')"), LUA_OK);
-  };
-  ASSERT_EQ(callout.Run(state), MSYS_OK);
-  EXPECT_EQ(callout.Wait(), MSYS_OK);
+  RunInFinish(state, "msys.lock('kept')");
   EXPECT_EQ(state.Run("return msys.lock('kept')").text(), "OK true");
   EXPECT_EQ(host.Logged({"the callout finish() of state test ended without unlocking the "
                          "lock \"kept\""}), 1u);

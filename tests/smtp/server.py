@@ -161,6 +161,12 @@ class Client:
         self.send(data)
         return self.reply()
 
+    def expect(self, data, code):
+        """The reply, which must begin so."""
+        reply = self.ask(data)
+        assert reply.startswith(code), (data[:80], reply)
+        return reply
+
     def greet(self):
         assert self.reply().startswith("220 ")
         assert self.ask(b"EHLO client.test\r\n").startswith("250-mx.test")

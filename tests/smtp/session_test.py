@@ -35,11 +35,6 @@ class SessionTest(unittest.TestCase):
         self.addCleanup(client.close)
         return client
 
-    def expect(self, client, data, code):
-        reply = client.ask(data)
-        self.assertTrue(reply.startswith(code), (data[:80], reply))
-        return reply
-
     def send(self, client, text):
         client.begin_mail()
         return client.ask(text + b"\r\n.\r\n")
@@ -78,62 +73,62 @@ class SessionTest(unittest.TestCase):
         client = self.server.connect()
         self.addCleanup(client.close)
         client.reply()
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "503")
-        self.expect(client, b"HELO me.test\r\n", "250 ")
-        self.expect(client, b"RCPT TO:<a@b>\r\n", "503")
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "503")
-        self.expect(client, b"DATA\r\n", "554")
-        self.expect(client, b"VRFY bob\r\n", "252")
-        self.expect(client, b"RSET\r\n", "250")
-        self.expect(client, b"RCPT TO:<a@b>\r\n", "503")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "503")
+        client.expect(b"HELO me.test\r\n", "250 ")
+        client.expect(b"RCPT TO:<a@b>\r\n", "503")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "250")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "503")
+        client.expect(b"DATA\r\n", "554")
+        client.expect(b"VRFY bob\r\n", "252")
+        client.expect(b"RSET\r\n", "250")
+        client.expect(b"RCPT TO:<a@b>\r\n", "503")
 
     def test_commands_of_a_policy_have_no_sockets(self):
         client, other = self.client(), self.client()
-        self.expect(client, b"MAIL FROM:<files@one.test>\r\n", "250 0 0 0")
+        client.expect(b"MAIL FROM:<files@one.test>\r\n", "250 0 0 0")
         other.close()
 
     def test_rset_forgets_the_recipients(self):
         client = self.client()
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "250")
         for _ in range(3):
-            self.expect(client, b"RSET\r\n", "250")
-            self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
-            self.expect(client, b"RCPT TO:<x@b>\r\n", "250")
-        self.expect(client, b"DATA\r\n", "354")
-        self.expect(client, b"X-Test: count\r\n\r\n.\r\n", "250 1 recipients")
+            client.expect(b"RSET\r\n", "250")
+            client.expect(b"MAIL FROM:<a@b>\r\n", "250")
+            client.expect(b"RCPT TO:<x@b>\r\n", "250")
+        client.expect(b"DATA\r\n", "354")
+        client.expect(b"X-Test: count\r\n\r\n.\r\n", "250 1 recipients")
 
     def test_limits_have_their_codes(self):
         client = self.client()
-        self.expect(client, b"MAIL FROM:<a@b> SIZE=65537\r\n", "552")
-        self.expect(client, b"MAIL FROM:<a@b> FOO=1\r\n", "555")
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+        client.expect(b"MAIL FROM:<a@b> SIZE=65537\r\n", "552")
+        client.expect(b"MAIL FROM:<a@b> FOO=1\r\n", "555")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "250")
         for name in (b"a", b"b", b"c"):
-            self.expect(client, b"RCPT TO:<%s@b>\r\n" % name, "250")
-        self.expect(client, b"RCPT TO:<d@b>\r\n", "452")
-        self.expect(client, b"DATA\r\n", "354")
-        self.expect(client, LINE * 1000 + b".\r\n", "552")
+            client.expect(b"RCPT TO:<%s@b>\r\n" % name, "250")
+        client.expect(b"RCPT TO:<d@b>\r\n", "452")
+        client.expect(b"DATA\r\n", "354")
+        client.expect(LINE * 1000 + b".\r\n", "552")
         self.assertTrue(self.send(client, b"y" * 2000).startswith("554"))
         self.assertTrue(self.send(client, b"a\r\n\r\nb").startswith("250"))
-        self.expect(client, b"NOOP " + b"x" * 600 + b"\r\n", "500")
+        client.expect(b"NOOP " + b"x" * 600 + b"\r\n", "500")
 
     def test_a_line_of_1_mib_is_refused_and_the_session_goes_on(self):
         client = self.client()
-        self.expect(client, b"x" * (1 << 20) + b"\r\n", "500")
-        self.expect(client, b"NOOP\r\n", "250")
+        client.expect(b"x" * (1 << 20) + b"\r\n", "500")
+        client.expect(b"NOOP\r\n", "250")
 
     def test_too_many_errors_end_the_session(self):
         client = self.client()
         for _ in range(5):
-            self.expect(client, b"FOO\r\n", "500")
-        self.expect(client, b"FOO\r\n", "421")
+            client.expect(b"FOO\r\n", "500")
+        client.expect(b"FOO\r\n", "421")
         self.assertEqual(client.reply(), "")
 
     def test_binary_noise_and_bare_line_feeds(self):
         client = self.client()
-        self.expect(client, b"\x00\xff\x80\r\x01\n", "500")
-        self.expect(client, b"NOOP\n", "500")
-        self.expect(client, b"NOOP\r\n", "250")
+        client.expect(b"\x00\xff\x80\r\x01\n", "500")
+        client.expect(b"NOOP\n", "500")
+        client.expect(b"NOOP\r\n", "250")
 
     def test_nothing_is_smuggled(self):
         before = len(self.server.mails())
@@ -143,7 +138,7 @@ class SessionTest(unittest.TestCase):
                      b"DATA\r\nsmuggled")
             reply = self.send(client, b"Subject: s\r\n\r\nx" + end + inner)
             self.assertTrue(reply.startswith("554"), (end, reply))
-            self.expect(client, b"NOOP\r\n", "250")
+            client.expect(b"NOOP\r\n", "250")
         self.assertEqual(len(self.server.mails()), before)
 
     def test_text_after_a_refused_data_is_not_taken_for_commands(self):
@@ -157,7 +152,7 @@ class SessionTest(unittest.TestCase):
         client = self.client()
         self.assertEqual(client.ask(b"MAIL FROM:<reject@b>\r\n"),
                          "550-not\r\n550 you\r\n")
-        self.expect(client, b"MAIL FROM:<later@b>\r\n", "450 come back")
+        client.expect(b"MAIL FROM:<later@b>\r\n", "450 come back")
         before = len(self.server.mails())
         self.assertTrue(self.send(client, b"X-Test: reject\r\n\r\n")
                         .startswith("554 no thanks"))
@@ -168,28 +163,28 @@ class SessionTest(unittest.TestCase):
                         .startswith("250"))
         self.assertTrue(any(b"X-Changed: yes" in mail
                             for mail in self.server.mails()))
-        self.expect(client, b"MAIL FROM:<bye@b>\r\n", "421 no more")
+        client.expect(b"MAIL FROM:<bye@b>\r\n", "421 no more")
         self.assertEqual(client.reply(), "")
 
     def test_a_broken_policy_costs_that_command_a_451(self):
         client = self.client()
-        self.expect(client, b"MAIL FROM:<broken@b>\r\n", "451")
-        self.expect(client, b"MAIL FROM:<fine@b>\r\n", "250")
+        client.expect(b"MAIL FROM:<broken@b>\r\n", "451")
+        client.expect(b"MAIL FROM:<fine@b>\r\n", "250")
 
     def test_smtputf8_is_for_the_mail_that_asked_for_it(self):
         client = self.client()
-        self.expect(client, b"MAIL FROM:<a@b> SMTPUTF8\r\n", "250")
-        self.expect(client, b"RCPT TO:<j\xc3\xb6@b>\r\n", "250")
-        self.expect(client, b"RSET\r\n", "250")
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
-        self.expect(client, b"RCPT TO:<j\xc3\xb6@b>\r\n", "553")
+        client.expect(b"MAIL FROM:<a@b> SMTPUTF8\r\n", "250")
+        client.expect(b"RCPT TO:<j\xc3\xb6@b>\r\n", "250")
+        client.expect(b"RSET\r\n", "250")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "250")
+        client.expect(b"RCPT TO:<j\xc3\xb6@b>\r\n", "553")
 
     def test_no_policy_is_asked_about_what_was_discarded_before(self):
         client = self.client()
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
-        self.expect(client, b"RCPT TO:<drop@b>\r\n", "250")
-        self.expect(client, b"DATA\r\n", "354")
-        self.expect(client, b"X-Test: reject\r\n\r\n.\r\n", "250 OK\r\n")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "250")
+        client.expect(b"RCPT TO:<drop@b>\r\n", "250")
+        client.expect(b"DATA\r\n", "354")
+        client.expect(b"X-Test: reject\r\n\r\n.\r\n", "250 OK\r\n")
 
     def test_half_closed_and_vanishing_clients(self):
         before = len(self.server.mails())

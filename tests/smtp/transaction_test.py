@@ -57,19 +57,14 @@ class TransactionTest(unittest.TestCase):
         self.addCleanup(client.close)
         return client
 
-    def expect(self, client, data, code):
-        reply = client.ask(data)
-        self.assertTrue(reply.startswith(code), (data[:80], reply))
-        return reply
-
     def send(self, recipients, text=b"Subject: s\r\n\r\nbody"):
         client = self.client()
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "250")
         for recipient in recipients:
-            self.expect(client, b"RCPT TO:<%s@b>\r\n" % recipient, "250")
-        self.expect(client, b"DATA\r\n", "354")
+            client.expect(b"RCPT TO:<%s@b>\r\n" % recipient, "250")
+        client.expect(b"DATA\r\n", "354")
         reply = client.ask(text + b"\r\n.\r\n")
-        self.expect(client, b"QUIT\r\n", "221")
+        client.expect(b"QUIT\r\n", "221")
         return reply
 
     def report(self):
@@ -79,24 +74,24 @@ class TransactionTest(unittest.TestCase):
     def test_a_greeting_ends_the_mail_under_way(self):
         client = self.client()
         for greeting in (b"EHLO me.test\r\n", b"HELO me.test\r\n"):
-            self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
-            self.expect(client, greeting, "250")
-            self.expect(client, b"RCPT TO:<a@b>\r\n", "503")
+            client.expect(b"MAIL FROM:<a@b>\r\n", "250")
+            client.expect(greeting, "250")
+            client.expect(b"RCPT TO:<a@b>\r\n", "503")
 
     def test_the_policy_sees_the_greeting_and_may_refuse_it(self):
         client = self.server.connect()
         self.addCleanup(client.close)
         client.reply()
-        self.expect(client, b"EHLO spam.test\r\n", "550 not you")
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "503")
-        self.expect(client, b"EHLO echo.test\r\n", "250-hello echo.test")
-        self.expect(client, b"MAIL FROM:<a@b>\r\n", "250")
+        client.expect(b"EHLO spam.test\r\n", "550 not you")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "503")
+        client.expect(b"EHLO echo.test\r\n", "250-hello echo.test")
+        client.expect(b"MAIL FROM:<a@b>\r\n", "250")
 
     def test_a_mail_may_be_as_big_as_said(self):
         client = self.client()
-        self.expect(client, b"MAIL FROM:<a@b> SIZE=65536\r\n", "250")
-        self.expect(client, b"RSET\r\n", "250")
-        self.expect(client, b"MAIL FROM:<a@b> SIZE=65537\r\n", "552")
+        client.expect(b"MAIL FROM:<a@b> SIZE=65536\r\n", "250")
+        client.expect(b"RSET\r\n", "250")
+        client.expect(b"MAIL FROM:<a@b> SIZE=65537\r\n", "552")
 
     def test_a_client_that_does_not_stop_is_cut(self):
         client = self.client().begin_mail()
@@ -136,12 +131,12 @@ class TransactionTest(unittest.TestCase):
 
     def test_outcomes(self):
         away = self.client()
-        self.expect(away, b"MAIL FROM:<away@b>\r\n", "550 go away")
+        away.expect(b"MAIL FROM:<away@b>\r\n", "550 go away")
         self.assertEqual(away.reply(), "")
         # Gone in the middle of a mail, and after one.
         self.client().begin_mail().close()
         client = self.client()
-        self.expect(client.begin_mail(), b"Subject: s\r\n\r\n.\r\n", "250")
+        client.begin_mail().expect(b"Subject: s\r\n\r\n.\r\n", "250")
         client.close()
         sessions = self.report()["sessions"]
         self.assertEqual((sessions["disconnected"], sessions["cancelled"],
@@ -149,15 +144,15 @@ class TransactionTest(unittest.TestCase):
 
     def test_the_last_module_that_says_something_decides(self):
         client = self.client()
-        self.expect(client, b"MAIL FROM:<both@b>\r\n", "250 the second module")
-        self.expect(client, b"RSET\r\n", "250")
+        client.expect(b"MAIL FROM:<both@b>\r\n", "250 the second module")
+        client.expect(b"RSET\r\n", "250")
         # But none is asked about a client that is to be gone.
-        self.expect(client, b"MAIL FROM:<away@b>\r\n", "550")
+        client.expect(b"MAIL FROM:<away@b>\r\n", "550")
         self.report()
         self.assertNotIn("asked again", "".join(self.server.log))
 
     def test_every_module_has_its_dealloc(self):
-        self.expect(self.client(), b"QUIT\r\n", "221")
+        self.client().expect(b"QUIT\r\n", "221")
         self.assertEqual(self.report()["sessions"]["ended"], 1)
         log = "".join(self.server.log)
         self.assertIn("third is over", log)

@@ -102,6 +102,17 @@ function test.drain(pool)
   msys.runInPool(pool, function() end)
 end
 
+--- The pool or "loop" on which a completion function of this mode runs.
+function test.completes_on(mode)
+  local seen
+  local _, job = msys.runInPool("CPU", function() end, function()
+    seen = msys.threadpool.current() or "loop"
+  end, mode)
+  job:wait()
+  while not seen do msys.sleep(0) end
+  return seen
+end
+
 test.status = { ok = 0, lua = -8, cancelled = -9, not_found = -10 }
 
 return test
