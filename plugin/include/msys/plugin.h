@@ -292,9 +292,9 @@ typedef struct msys_callout {
   /* [state] on the home loop, exactly once.  The top `count` values of L are
    * the results when status is MSYS_OK.  After MSYS_E_LUA they are two: the
    * error value, and a string with its message and, where there is one, a traceback
-   * (not of prepare(), nor of C code that yields).  After any other status, none.  L need not be the one that
-   * prepare() had.  May raise Lua errors, which are logged; must not yield.  May
-   * call run(), cancel() and session_close(). */
+   * (not of prepare(), nor of C code that yields).  After any other status, none.
+   * L need not be the one that prepare() had.  May raise Lua errors, which are
+   * logged; must not yield.  May call run(), cancel() and session_close(). */
   void (*finish)(void *ctx, struct lua_State *L, msys_status status,
                  int count);
 
