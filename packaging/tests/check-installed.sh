@@ -17,8 +17,8 @@ if [ "$prefix" = /usr ]; then
   etc=/etc/msys
 else
   etc=$prefix/etc/msys
-  export LUA_CPATH_5_4="$libdir/lua/5.4/?.so;;" PKG_CONFIG_PATH=$libdir/pkgconfig
-  export CMAKE_PREFIX_PATH=$prefix
+  export LUA_CPATH_5_4="$libdir/lua/5.4/?.so;;" CMAKE_PREFIX_PATH=$prefix
+  export PKG_CONFIG_PATH=$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -64,10 +64,10 @@ int GoOn(lua_State* L, int status, lua_KContext k) {
   return reinterpret_cast<lua_KFunction>(k)(L, status, 0);
 }
 
-// Lua 5.4.4 closes a coroutine with the message handler of the xpcall in which it
-// is suspended, but by its place on the stack, where anything may be by then: an
-// error of a closing method would call that.  So the coroutine suspends itself
-// once more, in a pcall, which has none.
+// Lua, up to 5.4.7, closes a coroutine with the message handler of the xpcall in which
+// it is suspended, but by its place on the stack, where anything may be by then: an
+// error of a closing method would call that.  So the coroutine suspends itself once
+// more, in a pcall, which has none.
 void ForgetMessageHandler(lua_State* co) {
   lua_settop(co, 1);  // there is room for one more
   lua_pushlightuserdata(co, const_cast<char*>(&kClosing));

@@ -12,8 +12,8 @@ namespace msys::test {
 // Used by the holder of the turn only, but armed by the test's thread.
 class FailingAllocator {
  public:
-  // kOnce: the n-th request and Lua's second attempt, after it has collected
-  // garbage.  kFromThenOn: all later ones as well.
+  // kOnce: the n-th request and Lua's second attempt, if it makes one, after it has
+  // collected garbage.  kFromThenOn: all later ones as well.
   enum class Mode { kOnce, kFromThenOn };
 
   static void* Allocate(void* ud, void* block, std::size_t old_size,
@@ -26,7 +26,7 @@ class FailingAllocator {
       return nullptr;
     }
     // Lua counts on shrinking to succeed.
-    if (new_size > old_size && exempt == 0 && self.Fails()) return nullptr;
+    if (new_size > old_size && exempt == 0 && self.Fails(new_size)) return nullptr;
     void* made = std::realloc(block, new_size);
     if (made != nullptr) self.bytes_ += new_size - old_size;
     return made;
@@ -34,37 +34,37 @@ class FailingAllocator {
 
   void Arm(long n, Mode mode) {
     mode_ = mode;
-    failed_ = retry_ = false;
+    failed_ = false;
+    failed_size_ = 0;
     left_ = n;
   }
   // True: a request has failed.
   bool Disarm() {
     left_ = -1;
-    retry_ = false;
+    failed_size_ = 0;
     return failed_;
   }
   std::size_t bytes() const { return bytes_; }
 
  private:
-  bool Fails() {
-    if (retry_.exchange(false)) return failed_ = true;
+  bool Fails(std::size_t size) {
+    if (failed_size_.exchange(0) == size) return true;
     if (left_ < 0) return false;
     if (left_ > 0) {
       --left_;
       return false;
     }
+    failed_ = true;
     if (mode_ == Mode::kOnce) {
       left_ = -1;
-      retry_ = true;
-    } else {
-      failed_ = true;
+      failed_size_ = size;
     }
     return true;
   }
 
   std::atomic<Mode> mode_{Mode::kOnce};
   std::atomic<long> left_{-1};  // requests that succeed; negative: all
-  std::atomic<bool> retry_{false};
+  std::atomic<std::size_t> failed_size_{0};  // of a first attempt; 0: none
   std::atomic<bool> failed_{false};
   std::atomic<std::size_t> bytes_{0};
 };

@@ -297,7 +297,7 @@ TEST_P(LuaMemoryWaitTest, Cancel) {
       EXPECT_EQ(running->Wait().text(), "CANCELLED");
       failed |= host.allocator.Disarm();
     };
-    for (int i = 0; i < 4; ++i) cancel(-1);
+    for (int i = 0; i < 16; ++i) cancel(-1);
     const Kept before = host.WhatIsKept();
     long n = 0;
     for (;; ++n) {

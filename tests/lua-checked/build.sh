@@ -2,9 +2,11 @@
 # Builds Lua from Debian's source package with all its own checks switched on, as
 # a shared library with a sanitizer, and a pkg-config file to build against it:
 #
-#   tests/lua-checked/build.sh thread|address PREFIX
+#   tests/lua-checked/build.sh thread|address PREFIX [RELEASE]
 #   PKG_CONFIG_PATH=PREFIX/lib/pkgconfig cmake -S . -B build \
 #     -DMSYS_LUA=lua5.4-checked -DMSYS_SANITIZE=thread|address,undefined
+#
+# RELEASE is the Debian whose Lua it is: trixie, say; this machine's without.
 #
 # The source package is fetched from where this machine's packages come from, by
 # apt with a deb-src entry and package lists of its own: the machine's are not
@@ -13,10 +15,10 @@ set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
-sanitizer=${1:-} prefix=${2:-}
+sanitizer=${1:-} prefix=${2:-} release=${3:-}
 case $sanitizer in
   thread | address) ;;
-  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 [ -n "$prefix" ] || { echo "$0: no PREFIX to install in" >&2; exit 2; }
 mkdir -p "$prefix/lib/pkgconfig" "$prefix/include"
@@ -30,6 +32,11 @@ mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial" "$work/apt/sourc
 apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
   'Created-By: Packages' 'Component: main' |
   sort -u | sed 's/^/deb-src /' >"$work/apt/sources/lua.list"
+if [ -n "$release" ]; then
+  # shellcheck source=/dev/null
+  this=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  sed -i -n "s/ $this main\$/ $release main/p" "$work/apt/sources/lua.list"
+fi
 apt=(apt-get -q -o "Dir::Etc::SourceList=/dev/null"
   -o "Dir::Etc::SourceParts=$work/apt/sources" -o "Dir::State::Lists=$work/apt/lists"
   -o "Dir::Cache=$work/apt" -o "APT::Sandbox::User=$(id -un)")
@@ -37,8 +44,8 @@ cd "$work"
 "${apt[@]}" update >&2
 "${apt[@]}" source lua5.4 >&2
 cd lua5.4-*/
-# 5.4.4 closes a coroutine with a message handler that is not there any more (lua.org
-# has mended it since): with its own checks on, Lua would stop there in scripts that
+# 5.4.7 still closes a coroutine with a message handler that is not there any more
+# (lua.org has mended it since): with its own checks on, Lua would stop there in scripts that
 # have nothing to do with msys.
 marker='so it can run __close metamethods'
 sed -i "s|L->status = LUA_OK;  /\* $marker|L->errfunc = 0;  &|" src/lstate.c

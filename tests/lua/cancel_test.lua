@@ -210,11 +210,12 @@ test.case("each of the coroutines tells of its own", function()
   local outer
   local place = cancel_waiting(function(wait)
     local a <close> = guard(function() error("of the script", 0) end)
-    outer = "cancel_test.lua:" .. debug.getinfo(1, "l").currentline + 1
-    coroutine.wrap(function()
+    local inner = coroutine.wrap(function()
       local b <close> = guard(function() error("of the coroutine", 0) end)
       wait()
-    end)()
+    end)
+    outer = "cancel_test.lua:" .. debug.getinfo(1, "l").currentline + 1
+    inner()
   end)
   test.equal(1, test.logged(ended_at(place) .. "of the coroutine"))
   test.equal(1, test.logged(ended_at(outer) .. "of the script"))

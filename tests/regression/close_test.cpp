@@ -8,7 +8,7 @@ namespace {
 
 const msys_api& Api() { return *msys_plugin_entry(MSYS_ABI_MAJOR); }
 
-// Lua 5.4.4 goes on using the message handler of an xpcall that was running when
+// Lua, up to 5.4.7, goes on using the message handler of an xpcall that ran when
 // the coroutine was suspended, at a place of the stack where by then anything may
 // be: the functions that fill the stack of a closing method here, or what was
 // there before the stack shrank.
