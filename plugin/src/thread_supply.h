@@ -9,7 +9,9 @@
 // again for as long as the process lives.  The threads that it has lent stay here
 // when they have done their work, and further ones are started here, where a
 // refusal costs nothing and the next try may succeed.  What would change our mind:
-// a oneTBB that takes back what it has counted.
+// a oneTBB that takes back what it has counted.  (That of 2022 tries for 190 ms before
+// it gives up, and whoever submits waits for that, a loop too: once, then it is not
+// asked again.)
 //
 // There is one, of the process, and it is never destroyed: its threads outlive the
 // plugin that is closed, and serve one that is opened later.

@@ -9,6 +9,13 @@
 
 namespace {
 
+// Google Benchmark has renamed it in 1.8.
+template <typename Run>
+bool Failed(const Run& run) {
+  if constexpr (requires { run.error_occurred; }) return run.error_occurred;
+  else return static_cast<bool>(run.skipped);
+}
+
 // Every figure of the run by "benchmark counter"; of repetitions the median.
 class Figures final : public benchmark::ConsoleReporter {
  public:
@@ -17,7 +24,7 @@ class Figures final : public benchmark::ConsoleReporter {
   void ReportRuns(const std::vector<Run>& runs) override {
     ConsoleReporter::ReportRuns(runs);
     for (const Run& run : runs) {
-      if (run.error_occurred) failed_ = true;
+      if (Failed(run)) failed_ = true;
       const bool aggregate = run.run_type == Run::RT_Aggregate;
       if (aggregate ? run.aggregate_name != "median" : run.repetitions > 1)
         continue;

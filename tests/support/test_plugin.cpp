@@ -41,14 +41,14 @@ void SetCollector(lua_State* L) {
 
 }  // namespace
 
-const msys_api& LoadApi(const std::string& path) {
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+const msys_api& LoadApi(const char* path) {
+  void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) Check(false, dlerror());
   const auto entry = reinterpret_cast<msys_plugin_entry_fn>(
       dlsym(library, MSYS_PLUGIN_ENTRY));
-  Check(entry != nullptr, path + " has no " MSYS_PLUGIN_ENTRY);
+  Check(entry != nullptr, std::string(path) + " has no " MSYS_PLUGIN_ENTRY);
   const msys_api* api = entry(MSYS_ABI_MAJOR);
-  Check(api != nullptr, path + " speaks another ABI");
+  Check(api != nullptr, std::string(path) + " speaks another ABI");
   return *api;
 }
 

@@ -24,7 +24,7 @@ struct PoolSpec {
 };
 
 // The api table of a plugin file; the library stays loaded.
-const msys_api& LoadApi(const std::string& path);
+const msys_api& LoadApi(const char* path);
 
 class TestPlugin {
  public:
