@@ -21,7 +21,7 @@ table() {
 build g++                     -      C and C++20 compiler
 build cmake                   cmake  build system
 build ninja-build             ninja  what CMake drives
-build pkg-config              -      finds Lua, libconfuse and GMime
+build pkgconf                 -      finds Lua, libconfuse and GMime
 build liblua5.4-dev           -      Lua, both as built by C and by C++
 build lua5.4                  lua5.4 writes the big messages of the corpus
 build libtbb-dev              -      oneTBB: the threads of the pools
@@ -41,7 +41,7 @@ test  shellcheck              -      lint of the shell scripts
 test  groff-base              groff  renders the man pages, and warns
 test  mandoc                  mandoc lint of the man pages
 test  clang                   -      second compiler, thread-safety analysis
-test  libclang-rt-14-dev      -      its sanitizers and libFuzzer
+test  libclang-rt-dev         -      its sanitizers and libFuzzer
 test  llvm                    -      symbols in what sanitizers report
 test  clang-tidy              -      lint of the C++ code
 test  clang-format            -      format of the C++ code

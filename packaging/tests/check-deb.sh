@@ -93,7 +93,7 @@ END
 contents msys-host-sim <<'END'
 /etc/msys/host-sim\.conf
 /etc/msys/listener\.conf
-/lib/systemd/system/host-sim\.service
+(/usr)?/lib/systemd/system/host-sim\.service
 /usr/bin/host-sim
 /usr/share/man/man1/host-sim\.1\.gz
 /usr/share/man/man5/host-sim\.conf\.5\.gz
