@@ -104,6 +104,17 @@ Shutdown_Timeout = {shutdown}
             out.write(text)
         return path
 
+    def await_asleep(self):
+        """Returns when each thread of the server waits in the kernel."""
+        tasks = f"/proc/{self.process.pid}/task"
+
+        def asleep(tid):
+            with open(f"{tasks}/{tid}/stat", encoding="utf-8") as stat:
+                return stat.read().rpartition(")")[2].split()[0] == "S"
+
+        while not all(asleep(tid) for tid in os.listdir(tasks)):
+            os.sched_yield()
+
     def await_log(self, text):
         while not any(text in line for line in list(self.log)):
             if self.process.poll() is not None:

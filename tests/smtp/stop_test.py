@@ -189,6 +189,8 @@ function mod:validate_mailfrom""")
 
     def test_when_descriptors_are_free_again_clients_are_taken_again(self):
         server = self.start()
+        # UBSan asks by a pipe whether memory can be read: when a thread begins, too.
+        server.await_asleep()
         pid = server.process.pid
         limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         # All that are below the limit are taken.
