@@ -21,9 +21,10 @@ Progress::~Progress() {
 
 void Progress::Draw() const {
   if (!enabled_) return;
-  constexpr std::uint64_t kWidth = 30;
+  constexpr std::size_t kWidth = 30;
   const std::uint64_t ended = counts_.ended();
-  const auto full = sessions_ > 0 ? kWidth * ended / sessions_ : kWidth;
+  const auto full = static_cast<std::size_t>(
+      sessions_ > 0 ? kWidth * ended / sessions_ : kWidth);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_)
           .count();

@@ -40,7 +40,7 @@ void Replay::StartNext() {
     return;
   }
   auto session = std::make_shared<ReplaySession>(
-      number, mails_[number % mails_.size()], *state,
+      number, mails_[static_cast<std::size_t>(number % mails_.size())], *state,
       [this](ReplaySession& ended, SessionEnd end) { Ended(ended, end); });
   state->loop().Defer([this, session] {
     in_flight_[session->state().loop().index()].insert(session);

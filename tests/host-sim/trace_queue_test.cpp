@@ -84,7 +84,7 @@ TEST(TraceQueueTest, KeepsTheOrderOverPieces) {
   EXPECT_EQ(full, 3);
   const auto all = DrainAll(queue);
   ASSERT_EQ(all.size(), kCount);
-  for (std::uint64_t i = 0; i < kCount; ++i) EXPECT_EQ(all[i].id, i);
+  for (std::size_t i = 0; i < kCount; ++i) EXPECT_EQ(all[i].id, i);
   EXPECT_TRUE(DrainAll(queue).empty());
   queue.Push(Record(99));
   ASSERT_EQ(DrainAll(queue).size(), 1u);

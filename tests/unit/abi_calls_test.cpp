@@ -51,7 +51,7 @@ TEST_F(OpenTest, HostsThatAreTooSmall) {
   for (const std::uint32_t size :
        {0u, 4u, 8u, static_cast<std::uint32_t>(offsetof(msys_host, post)),
         static_cast<std::uint32_t>(offsetof(msys_host, log)),
-        static_cast<std::uint32_t>(offsetof(msys_host, log) + 7)}) {
+        static_cast<std::uint32_t>(offsetof(msys_host, trace) - 1)}) {
     host.struct_size = size;
     Refused(MSYS_E_ABI, "struct_size is too small");
   }
@@ -110,8 +110,9 @@ TEST_F(OpenTest, NullsAndNonsense) {
 
 TEST_F(OpenTest, Configurations) {
   msys_config config{sizeof(msys_config), 0, nullptr, 0};
-  for (const std::uint32_t size : {0u, 4u, 8u, 15u}) {
-    config.struct_size = size;
+  constexpr std::size_t kLeast = offsetof(msys_config, completion_returns);
+  for (const std::size_t size : {std::size_t{0}, std::size_t{4}, kLeast - 1}) {
+    config.struct_size = static_cast<std::uint32_t>(size);
     Refused(MSYS_E_ABI, "msys_config.struct_size", &config);
   }
   config.struct_size = sizeof config;
@@ -120,7 +121,7 @@ TEST_F(OpenTest, Configurations) {
     Refused(MSYS_E_ARG, "completion_returns", &config);
   }
   // An older host's configuration has no such field.
-  config.struct_size = offsetof(msys_config, completion_returns);
+  config.struct_size = kLeast;
   msys_plugin* plugin = nullptr;
   ASSERT_EQ(api.open(&host, &config, &plugin, nullptr), MSYS_OK);
   EXPECT_EQ(api.stop(plugin, 0, nullptr), MSYS_OK);
@@ -267,8 +268,9 @@ TEST_F(CallsTest, RunMisuse) {
   fake.On(0, [&] {
     EXPECT_EQ(api.run(nullptr, &callout), MSYS_E_ARG);
     EXPECT_EQ(api.run(state.handle, nullptr), MSYS_E_ARG);
-    for (const std::uint32_t size : {0u, 8u, 48u}) {
-      callout.struct_size = size;
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{8}, offsetof(msys_callout, plugin_data)}) {
+      callout.struct_size = static_cast<std::uint32_t>(size);
       EXPECT_EQ(api.run(state.handle, &callout), MSYS_E_ABI);
     }
     callout.struct_size = sizeof callout;

@@ -73,7 +73,8 @@ class DiceState final : public LaneRunner {
 
   void Start() {
     for (auto& item : items_) {
-      Lane& lane = *lanes_[item->work.order++ % lanes_.size()];
+      const std::uint64_t place = item->work.order++ % lanes_.size();
+      Lane& lane = *lanes_[static_cast<std::size_t>(place)];
       if (lane.Push(&item->work)) turn_.Submit(lane);
     }
   }
