@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what this project needs on Debian 12: of the packages in the groups
+# Installs what this project needs on Debian 12 and 13: of the packages in the groups
 # given (default: build), those that are missing.
 #
 #   packaging/install-deps.sh [--print] [build] [test] [full]

@@ -25,7 +25,8 @@
  * Lua comes from the host: lua_* symbols must be visible to the plugin when it
  * is loaded (link with -rdynamic, or load liblua5.4 with RTLD_GLOBAL).  Both a
  * C build of Lua 5.4 (errors are longjmp) and a C++ build (errors are
- * exceptions) will do.
+ * exceptions) will do, if its functions have C's names: those of Debian's
+ * lua5.4-c++ have C++'s since Debian 13.
  *
  * Turns.  Lua has no locks, so a state is run by one thread at a time: the
  * thread that holds the state's turn.  The plugin hands turns around; a host
