@@ -1,10 +1,11 @@
 #!/bin/bash
-# Installs the built Debian packages from zero: into a fresh Debian 12 in a
+# Installs the built Debian packages from zero: into a fresh Debian in a
 # folder, with apt, dependencies from Debian.  Upgrades, uses, removes and purges
 # them, then runs the packages' own tests there, and boots it to try the service.
 #
-#   packaging/test-install.sh [--base TARBALL] [PACKAGES_DIR]
+#   packaging/test-install.sh [--release RELEASE] [--base TARBALL] [PACKAGES_DIR]
 #
+# RELEASE (bookworm) is the Debian that the packages were built on.
 # PACKAGES_DIR (build/packages) is where build-deb.sh put the packages.  TARBALL
 # keeps what debootstrap downloads, for the next time.  MIRROR in the environment
 # is the Debian mirror; without it, the one that this machine's apt uses for the
@@ -14,13 +15,17 @@ set -eu
 
 # shellcheck source-path=SCRIPTDIR source=source.sh
 . "$(dirname "$(realpath "$0")")/source.sh"
+release=bookworm
+if [ "${1:-}" = --release ]; then
+  release=$2
+  shift 2
+fi
 base=
 if [ "${1:-}" = --base ]; then
   base=$(realpath -m "$2")
   shift 2
 fi
 packages=$(realpath -m "${1:-$top/build/packages}")
-release=bookworm
 
 cannot() {
   echo "test-install: cannot run here: $*" >&2
@@ -33,7 +38,7 @@ command -v debootstrap >/dev/null ||
 if [ -z "${MSYS_UNSHARED:-}" ]; then
   unshare --mount true 2>/dev/null ||
     cannot "this container may not mount; run it with more rights, or on a machine"
-  MSYS_UNSHARED=1 exec unshare --mount "$0" ${base:+--base "$base"} "$packages"
+  MSYS_UNSHARED=1 exec unshare --mount "$0" --release "$release" ${base:+--base "$base"} "$packages"
 fi
 
 fail() {
@@ -57,7 +62,7 @@ apt() { quietly inside apt-get -qq -o Acquire::Retries=3 "$@"; }
 in_root() { (cd "$root" && echo "/$(compgen -G "$1*.deb")"); }
 step() { printf '%s\n' "- $*"; }
 
-step "a fresh Debian 12 ($release)"
+step "a fresh Debian ($release)"
 bootstrap() {
   debootstrap --variant=minbase "$@" ${mirror:+"$mirror"} >"$log" 2>&1 || {
     tail -5 "$log" >&2
@@ -65,9 +70,9 @@ bootstrap() {
   }
 }
 if [ -n "$base" ] && [ ! -e "$base" ]; then
-  bootstrap --make-tarball="$base" $release "$work/download"
+  bootstrap --make-tarball="$base" "$release" "$work/download"
 fi
-bootstrap ${base:+--unpack-tarball="$base"} $release "$root"
+bootstrap ${base:+--unpack-tarball="$base"} "$release" "$root"
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc" || cannot "no /proc can be mounted"
 # A machine that reaches Debian only through a proxy says so to apt.
 apt-config dump Acquire::http::Proxy Acquire::https::Proxy >"$root/etc/apt/apt.conf.d/90proxy"
