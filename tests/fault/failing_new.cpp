@@ -101,10 +101,18 @@ void* operator new(std::size_t size) {
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   return msys::test::Allocate(size, __builtin_return_address(0));
 }
-// libstdc++'s own would be the caller.
+// libstdc++'s own would be the caller; all of them, since a sanitizer has its own.
 void* operator new[](std::size_t size) {
   if (void* p = msys::test::Allocate(size, __builtin_return_address(0))) return p;
   throw std::bad_alloc();
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+  return msys::test::Allocate(size, __builtin_return_address(0));
+}
+void operator delete[](void* p) noexcept { msys::test::Free(p); }
+void operator delete[](void* p, std::size_t) noexcept { msys::test::Free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept {
+  msys::test::Free(p);
 }
 void operator delete(void* p) noexcept { msys::test::Free(p); }
 void operator delete(void* p, std::size_t) noexcept { msys::test::Free(p); }
