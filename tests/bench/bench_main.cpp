@@ -9,7 +9,7 @@
 
 namespace {
 
-// Google Benchmark has renamed it in 1.8.
+// Google Benchmark later than Debian 12's has another name for it.
 template <typename Run>
 bool Failed(const Run& run) {
   if constexpr (requires { run.error_occurred; }) return run.error_occurred;

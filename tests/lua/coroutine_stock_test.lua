@@ -126,7 +126,7 @@ local snippets = {
     local co = coroutine.create(function(...) coroutine.yield() return ... end)
     say(coroutine.resume(co, table.unpack(t)))
     say(coroutine.resume(co, table.unpack(t)))
-    collectgarbage() -- else Lua 5.4.6 has co's stack ready for an error, and another text
+    collectgarbage() -- else Lua 5.4.9 has co's stack ready for an error, and another text
     local function full(...) return coroutine.resume(co) end
     say(full(table.unpack(t)))
     local w = coroutine.wrap(function() coroutine.yield() return table.unpack(t) end) w()
