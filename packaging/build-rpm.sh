@@ -43,7 +43,7 @@ rpm_changelog() {
   cat "$rpm/msys-runinpool.spec.in"
   rpm_changelog
 } | sed "s/@VERSION@/$version/" >"$work/SPECS/msys-runinpool.spec"
-cp "$rpm/lua-requires" "$work/SOURCES"
+cp "$rpm/lua-requires" "$rpm/../usable-lua" "$work/SOURCES"
 
 # Two builds give the same bytes: the clock is the changelog's.
 date=$(sed -n 's/^ -- .*>  //p' "$changelog" | sed q)
