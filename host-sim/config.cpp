@@ -198,7 +198,8 @@ CfgPtr MakeParser() {
                              CFG_INT("Backlog", -1, CFGF_NODEFAULT),
                              CFG_STR("Stack_Size", nullptr, CFGF_NODEFAULT),
                              CFG_END()};
-  static cfg_opt_t loop[] = {CFG_INT("Concurrency", 1, CFGF_NONE), CFG_END()};
+  static cfg_opt_t loop[] = {CFG_INT("Concurrency", 1, CFGF_NONE),
+                             CFG_INT("Idle_Poll", 0, CFGF_NONE), CFG_END()};
   static cfg_opt_t script[] = {CFG_STR("Source", nullptr, CFGF_NODEFAULT),
                                CFG_END()};
   constexpr cfg_flag_t kNamed = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
@@ -236,6 +237,7 @@ CfgPtr MakeParser() {
   check("ThreadPool|Backlog", CheckInt<0, 1'000'000'000>);
   check("ThreadPool|Stack_Size", CheckStackSize);
   check("EventLoop|Concurrency", CheckInt<1, 64>);
+  check("EventLoop|Idle_Poll", CheckInt<0, 10'000>);
   check("Lua|Max_States", CheckInt<1, 100'000>);
   check("Lua|Script", CheckScript);
   check("Lua|Script|Source", CheckNotEmpty);
@@ -284,8 +286,9 @@ std::optional<Config> Take(cfg_t* cfg, const std::filesystem::path& file) {
   }
   for (unsigned i = 0; i < cfg_size(cfg, "ThreadPool"); ++i)
     config.pools.push_back(TakePool(cfg_getnsec(cfg, "ThreadPool", i)));
-  config.loops = static_cast<std::uint32_t>(
-      cfg_getint(cfg_getsec(cfg, "EventLoop"), "Concurrency"));
+  cfg_t* loop = cfg_getsec(cfg, "EventLoop");
+  config.loops = static_cast<std::uint32_t>(cfg_getint(loop, "Concurrency"));
+  config.idle_poll_us = static_cast<std::uint32_t>(cfg_getint(loop, "Idle_Poll"));
   cfg_t* lua = cfg_getsec(cfg, "Lua");
   config.max_states = static_cast<std::uint32_t>(cfg_getint(lua, "Max_States"));
   for (unsigned i = 0; i < cfg_size(lua, "Script"); ++i) {

@@ -2,7 +2,7 @@
 //
 //   Plugin "runinpool" { Path = "runinpool.so"  Completion_Returns = "job" }
 //   ThreadPool "IO" { Concurrency = 50  Backlog = 0  Stack_Size = "1M" }
-//   EventLoop { Concurrency = 2 }
+//   EventLoop { Concurrency = 2  Idle_Poll = 0 }
 //   Lua { Max_States = 16  Script "policy" { Source = "policy.lua" } }
 //   Log { Level = "info"  File = "host-sim.log" }
 //   Control { Socket = "host-sim.sock" }
@@ -45,6 +45,7 @@ struct Config {
   std::int32_t completion_returns = MSYS_COMPLETION_RETURNS_JOB;
   std::vector<PoolConfig> pools;
   std::uint32_t loops = 1;
+  std::uint32_t idle_poll_us = 0;  // 0: a loop sleeps at once
   std::uint32_t max_states = 16;
   std::vector<ScriptConfig> scripts;
   int log_level = MSYS_LOG_INFO;

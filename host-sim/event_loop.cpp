@@ -59,13 +59,15 @@ struct EventLoop::DrainHandler {
 };
 
 EventLoop::Hold::~Hold() {
+  loop_.held_until_ = Clock::now();
   const auto held = static_cast<std::uint64_t>(
-      std::chrono::nanoseconds(Clock::now() - begin_).count());
+      std::chrono::nanoseconds(loop_.held_until_ - begin_).count());
   if (held > loop_.longest_holdup_.load(std::memory_order_relaxed))
     loop_.longest_holdup_.store(held, std::memory_order_relaxed);
 }
 
-EventLoop::EventLoop(std::uint32_t index) : index_(index) {}
+EventLoop::EventLoop(std::uint32_t index, std::chrono::microseconds idle_poll)
+    : index_(index), idle_poll_(idle_poll) {}
 
 EventLoop::~EventLoop() { Stop(); }
 
@@ -92,7 +94,11 @@ void EventLoop::Run() {
   this_loop = this;
   SetThreadIsLoop(index_);
   StartTick();
-  io_.run();
+  while (io_.run_one() > 0) {
+    while (idle_poll_.Poll([this] { return io_.poll() > 0 || io_.stopped(); }) &&
+           !io_.stopped()) {
+    }
+  }
   SetThreadIsLoop(kNoLoop);
   this_loop = nullptr;
 }

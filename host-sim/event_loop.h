@@ -19,6 +19,7 @@
 #include <optional>
 #include <thread>
 
+#include "idle_poll.h"
 #include "msys/plugin.h"
 #include "stats.h"
 #include "sync.h"
@@ -29,7 +30,8 @@ class EventLoop {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit EventLoop(std::uint32_t index);
+  // `idle_poll`: how long it may look for work before it sleeps.
+  explicit EventLoop(std::uint32_t index, std::chrono::microseconds idle_poll = {});
   ~EventLoop();  // Stop()
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
@@ -53,6 +55,8 @@ class EventLoop {
   std::uint64_t longest_holdup_ns() const {
     return longest_holdup_.load(std::memory_order_relaxed);
   }
+  // For how long it has looked for work instead of sleeping.
+  std::uint64_t idle_poll_ns() const { return idle_poll_.looked_ns(); }
   // How late a timer of the loop fired, sampled every kTick.
   const LatencyHistogram& timer_lateness() const { return timer_lateness_; }
 
@@ -60,7 +64,9 @@ class EventLoop {
   // Every handler put on io() opens one.
   class Hold {
    public:
-    explicit Hold(EventLoop& loop) : loop_(loop), begin_(Clock::now()) {}
+    explicit Hold(EventLoop& loop) : loop_(loop), begin_(Clock::now()) {
+      loop_.idle_poll_.Paused(begin_ - loop_.held_until_);
+    }
     ~Hold();
     Hold(const Hold&) = delete;
     Hold& operator=(const Hold&) = delete;
@@ -98,6 +104,8 @@ class EventLoop {
       boost::asio::executor_work_guard<boost::asio::io_context::executor_type>>
       work_;
   boost::asio::steady_timer tick_{io_};
+  IdlePoll idle_poll_;
+  Clock::time_point held_until_;  // the loop's
   std::thread thread_;
 
   Mutex mutex_;

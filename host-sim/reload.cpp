@@ -91,6 +91,7 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& read,
   check(running.completion_returns == read.completion_returns,
         "Plugin Completion_Returns");
   check(running.loops == read.loops, "EventLoop Concurrency");
+  check(running.idle_poll_us == read.idle_poll_us, "EventLoop Idle_Poll");
   check(running.max_states == read.max_states, "Lua Max_States");
   check(SameScripts(running, read), "Lua Script");
   check(running.log_level == read.log_level, "Log Level");

@@ -34,7 +34,7 @@ TEST_F(ConfigTest, ReadsEverything) {
 Plugin "runinpool" { Path = "../lib/runinpool.so" Completion_Returns = "Results" }
 ThreadPool "IO" { Concurrency = 2 Backlog = 10 Stack_Size = 2048K }
 ThreadPool "dns" { }
-EventLoop { Concurrency = 3 }
+EventLoop { Concurrency = 3 Idle_Poll = 50 }
 Lua {
   Max_States = 4
   Script "a" { Source = "policies/a.lua" }
@@ -59,6 +59,7 @@ Shutdown_Timeout = 7
   EXPECT_EQ(config->pools[1].backlog, MSYS_UNSET);
   EXPECT_EQ(config->pools[1].stack_size_kib, MSYS_UNSET);
   EXPECT_EQ(config->loops, 3u);
+  EXPECT_EQ(config->idle_poll_us, 50u);
   EXPECT_EQ(config->max_states, 4u);
   ASSERT_EQ(config->scripts.size(), 2u);
   EXPECT_EQ(config->scripts[0].source, here / "policies/a.lua");
@@ -83,6 +84,7 @@ TEST_F(ConfigTest, EmptyMeansDefaults) {
   ASSERT_TRUE(config) << error_;
   EXPECT_TRUE(config->plugin_path.empty());
   EXPECT_EQ(config->loops, 1u);
+  EXPECT_EQ(config->idle_poll_us, 0u);
   EXPECT_EQ(config->max_states, 16u);
   EXPECT_EQ(config->metrics_address, "");
   EXPECT_EQ(config->shutdown_timeout_s, 10u);
@@ -98,6 +100,7 @@ TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
               "Concurrency = 2000 is out of range: 0 to 1024");
   ExpectError("ThreadPool \"IO\" { Concurrency = -1 }\n", 1, "out of range");
   ExpectError("EventLoop { Concurrency = 0 }\n", 1, "1 to 64");
+  ExpectError("EventLoop { Idle_Poll = 10001 }\n", 1, "0 to 10000");
   ExpectError("ThreadPool \"IO\" { Stack_Size = 12Q }\n", 1, "is not a stack's size");
   ExpectError("ThreadPool \"IO\" { Stack_Size = 256 }\n", 1, "from 1024K");
   ExpectError("ThreadPool \"IO\" { Stack_Size = 1023K }\n", 1, "from 1024K");

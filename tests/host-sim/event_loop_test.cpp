@@ -22,8 +22,11 @@ void Append(msys_task* task) {
   self->out->push_back(self->number);
 }
 
-TEST(EventLoopTest, TasksRunInTheOrderOfPosting) {
-  EventLoop loop(0);
+// With the longest time that it may look before it sleeps.
+class EventLoopTest : public testing::TestWithParam<std::chrono::microseconds> {};
+
+TEST_P(EventLoopTest, TasksRunInTheOrderOfPosting) {
+  EventLoop loop(0, GetParam());
   constexpr int kTasks = 1000;  // many batches
   std::vector<int> out;
   std::vector<Numbered> tasks(kTasks);
@@ -39,8 +42,8 @@ TEST(EventLoopTest, TasksRunInTheOrderOfPosting) {
   for (int i = 0; i < kTasks; ++i) EXPECT_EQ(out[i], i);
 }
 
-TEST(EventLoopTest, PostAndDeferKeepOneOrder) {
-  EventLoop loop(0);
+TEST_P(EventLoopTest, PostAndDeferKeepOneOrder) {
+  EventLoop loop(0, GetParam());
   std::vector<int> out;
   Numbered first{{Append, {}}, 1, &out}, third{{Append, {}}, 3, &out};
   loop.Post(&first);
@@ -51,8 +54,8 @@ TEST(EventLoopTest, PostAndDeferKeepOneOrder) {
   EXPECT_EQ(out, (std::vector<int>{1, 2, 3}));
 }
 
-TEST(EventLoopTest, PostIsNeverRunInsideTheCall) {
-  EventLoop loop(0);
+TEST_P(EventLoopTest, PostIsNeverRunInsideTheCall) {
+  EventLoop loop(0, GetParam());
   loop.Start();
   std::promise<bool> inside;
   loop.Defer([&] {
@@ -64,8 +67,8 @@ TEST(EventLoopTest, PostIsNeverRunInsideTheCall) {
   loop.Stop();
 }
 
-TEST(EventLoopTest, ASleepingLoopIsWokenEachTime) {
-  EventLoop loop(0);
+TEST_P(EventLoopTest, ASleepingLoopIsWokenEachTime) {
+  EventLoop loop(0, GetParam());
   loop.Start();
   for (int i = 0; i < 200; ++i) {
     std::promise<void> ran;
@@ -76,8 +79,8 @@ TEST(EventLoopTest, ASleepingLoopIsWokenEachTime) {
 }
 
 // Per producer, and none lost.
-TEST(EventLoopTest, ManyProducersKeepTheirOrder) {
-  EventLoop loop(0);
+TEST_P(EventLoopTest, ManyProducersKeepTheirOrder) {
+  EventLoop loop(0, GetParam());
   loop.Start();
   constexpr int kProducers = 4, kEach = 5000;
   std::vector<std::vector<int>> out(kProducers);
@@ -102,13 +105,13 @@ TEST(EventLoopTest, ManyProducersKeepTheirOrder) {
   }
 }
 
-TEST(EventLoopTest, ATaskMayBeFreedAndMayPostItselfAgain) {
+TEST_P(EventLoopTest, ATaskMayBeFreedAndMayPostItselfAgain) {
   struct Again : msys_task {
     EventLoop* loop;
     int left;
     std::atomic<int>* runs;
   };
-  EventLoop loop(0);
+  EventLoop loop(0, GetParam());
   loop.Start();
   std::atomic<int> runs{0};
   auto* task = new Again;
@@ -128,8 +131,8 @@ TEST(EventLoopTest, ATaskMayBeFreedAndMayPostItselfAgain) {
   EXPECT_EQ(runs, 500);
 }
 
-TEST(EventLoopTest, KnowsItsThread) {
-  EventLoop a(0), b(1);
+TEST_P(EventLoopTest, KnowsItsThread) {
+  EventLoop a(0, GetParam()), b(1, GetParam());
   a.Start();
   b.Start();
   std::promise<std::pair<bool, bool>> seen;
@@ -139,8 +142,8 @@ TEST(EventLoopTest, KnowsItsThread) {
 }
 
 // What sockets and timers have to say comes between tasks that take long.
-TEST(EventLoopTest, LongTasksDoNotHoldUpTimers) {
-  EventLoop loop(0);
+TEST_P(EventLoopTest, LongTasksDoNotHoldUpTimers) {
+  EventLoop loop(0, GetParam());
   loop.Start();
   std::atomic<int> ran{0}, at_timer{-1};
   boost::asio::steady_timer timer(loop.io());
@@ -159,8 +162,8 @@ TEST(EventLoopTest, LongTasksDoNotHoldUpTimers) {
   EXPECT_LT(at_timer, 10);
 }
 
-TEST(EventLoopTest, TheLongestHoldUpIsMeasured) {
-  EventLoop loop(0);
+TEST_P(EventLoopTest, TheLongestHoldUpIsMeasured) {
+  EventLoop loop(0, GetParam());
   loop.Start();
   loop.Defer([] {
     const auto until = EventLoop::Clock::now() + std::chrono::milliseconds(15);
@@ -171,12 +174,83 @@ TEST(EventLoopTest, TheLongestHoldUpIsMeasured) {
   EXPECT_GE(loop.longest_holdup_ns(), 15'000'000u);
 }
 
-TEST(EventLoopTest, TimerLatenessIsSampled) {
-  EventLoop loop(0);
+TEST_P(EventLoopTest, TimerLatenessIsSampled) {
+  EventLoop loop(0, GetParam());
   loop.Start();
   while (loop.timer_lateness().count() < 2) std::this_thread::yield();
   loop.Stop();
   EXPECT_GE(loop.timer_lateness().count(), 2u);
+}
+
+INSTANTIATE_TEST_SUITE_P(SleepsAtOnce, EventLoopTest,
+                         testing::Values(std::chrono::microseconds(0)));
+INSTANTIATE_TEST_SUITE_P(LooksFirst, EventLoopTest,
+                         testing::Values(std::chrono::microseconds(10'000)));
+
+class IdlePollTest : public testing::Test {
+ protected:
+  // How often it looks when something comes at the n-th look, or never (0).
+  int Looks(IdlePoll& poll, int n) {
+    int looks = 0;
+    const bool found = poll.Poll([&] { return ++looks == n; });
+    EXPECT_EQ(found, n > 0 && looks == n);
+    return looks;
+  }
+};
+
+// Each task is posted when the one before is over, so that pauses are short.
+TEST_F(IdlePollTest, ALoopLooksBeforeItSleeps) {
+  const auto run_one = [](EventLoop& loop) {
+    std::promise<void> ran;
+    loop.Defer([&] { ran.set_value(); });
+    ran.get_future().get();
+  };
+  EventLoop looks(0, std::chrono::seconds(1)), sleeps(1);
+  looks.Start();
+  while (looks.idle_poll_ns() == 0) run_one(looks);
+  sleeps.Start();
+  for (int i = 0; i < 100; ++i) run_one(sleeps);
+  EXPECT_EQ(sleeps.idle_poll_ns(), 0u);
+}
+
+TEST_F(IdlePollTest, LooksOnlyAfterAShortPause) {
+  IdlePoll poll(std::chrono::seconds(10));
+  EXPECT_EQ(Looks(poll, 3), 0);  // nothing is known yet
+  poll.Paused(std::chrono::milliseconds(10'001));
+  EXPECT_EQ(Looks(poll, 3), 0);
+  poll.Paused(std::chrono::seconds(10));
+  EXPECT_EQ(Looks(poll, 3), 3);
+  EXPECT_EQ(Looks(poll, 3), 3);
+}
+
+TEST_F(IdlePollTest, WhenNothingComesItStopsUntilTheNextShortPause) {
+  IdlePoll poll(std::chrono::microseconds(50));
+  poll.Paused(std::chrono::microseconds(50));
+  EXPECT_GT(Looks(poll, 0), 0);
+  EXPECT_GE(poll.looked_ns(), 50'000u);
+  EXPECT_EQ(Looks(poll, 1), 0);
+  poll.Paused(std::chrono::microseconds(1));
+  EXPECT_EQ(Looks(poll, 1), 1);
+}
+
+TEST_F(IdlePollTest, Zero) {
+  IdlePoll poll(std::chrono::microseconds(0));
+  EXPECT_TRUE(poll.off());
+  poll.Paused(std::chrono::microseconds(0));
+  EXPECT_EQ(Looks(poll, 1), 0);
+}
+
+TEST_F(IdlePollTest, KnowsWhenThereIsOneCpu) {
+  std::thread([] {
+    cpu_set_t all, one;
+    ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+    EXPECT_EQ(IdlePoll::OneCpu(), CPU_COUNT(&all) == 1);
+    CPU_ZERO(&one);
+    for (int i = 0; CPU_COUNT(&one) == 0; ++i)
+      if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    EXPECT_TRUE(IdlePoll::OneCpu());
+  }).join();
 }
 
 }  // namespace

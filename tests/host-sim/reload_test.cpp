@@ -200,13 +200,14 @@ TEST(NeedRestartTest, KnowsEveryKey) {
   Config b;
   b.completion_returns = MSYS_COMPLETION_RETURNS_RESULTS;
   b.loops = 2;
+  b.idle_poll_us = 50;
   b.log_level = MSYS_LOG_DEBUG;
   b.log_file = "log";
   b.listener.emplace();
   b.shutdown_timeout_s = 11;
   EXPECT_EQ(NeedRestart(a, b, {}),
             (std::vector<std::string>{"Plugin Completion_Returns", "EventLoop Concurrency",
-                                      "Log Level", "Log File", "Listener",
+                                      "EventLoop Idle_Poll", "Log Level", "Log File", "Listener",
                                       "Shutdown_Timeout"}));
   Config c = b;
   c.listener->max_errors = 11;

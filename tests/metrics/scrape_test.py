@@ -18,7 +18,7 @@ from pages import METRICS, address_in, fetch, fetch_when
 from server import Server
 
 HOST_SIM, PLUGIN = map(os.path.abspath, sys.argv[1:3])
-LOOPS = "EventLoop { Concurrency = 2 }"
+LOOPS = "EventLoop { Concurrency = 2 Idle_Poll = 10000 }"
 
 # Of each session two jobs fail, one is cancelled and three are done; the first
 # waits at its end for a byte of the test.  The sleep lets more than one session be
@@ -88,6 +88,9 @@ class Compared(unittest.TestCase):
             self.assertLessEqual(
                 page.value("hostsim_loop_timer_lateness_seconds_count",
                            loop=label), loop["timer_lateness"]["count"])
+
+    def looked(self, page):
+        return sum(page.families["hostsim_loop_idle_poll_seconds_total"].samples.values())
 
     def pool(self, page, pool):
         name = pool["name"]
@@ -162,6 +165,7 @@ class ListenerTest(Compared):
         self.assertEqual(figures["sessions"]["no_mail"], 5)
         self.assertGreater(figures["sessions"]["errors"], 0)
         self.same(page, figures)
+        self.assertEqual(self.looked(page), 0)
         with self.assertRaises(urllib.error.URLError):
             fetch(url)
 
@@ -240,6 +244,8 @@ Lua {{ Max_States = 8 Script "policy" {{ Source = "policy.lua" }} }}
         self.assertEqual([work[key] for key in (
             "submitted", "done", "failed", "cancelled", "invocations")],
                          [126, 63, 42, 21, 105])
+        one_cpu = len(os.sched_getaffinity(0)) == 1
+        self.assertEqual(self.looked(page) > 0, not one_cpu)
         self.pool(page, work)
         for phase, times in report["phases"].items():
             if phase != "dealloc":

@@ -215,7 +215,9 @@ typedef struct msys_host {
    * before.  Must not block, fail, or run the task inside the call.  A loop
    * that sleeps must be woken.  Once the task is visible to the loop it must
    * not be touched.  Every loop must go on running its tasks until its states
-   * are detached and stop() has returned MSYS_OK. */
+   * are detached and stop() has returned MSYS_OK.
+   * The wake is most of what a short closure's caller waits for: a loop that has
+   * a CPU to spare may look for tasks some 50 us before it sleeps. */
   void (*post)(void *ctx, uint32_t loop, msys_task *task);
 
   /* [any] Non-zero when the calling thread is `loop`'s. */
