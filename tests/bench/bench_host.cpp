@@ -52,6 +52,12 @@ const char* PluginPath() {
   return path != nullptr ? path : MSYS_BENCH_PLUGIN;
 }
 
+std::chrono::microseconds IdlePollTime() {
+  const char* us = std::getenv("MSYS_BENCH_IDLE_POLL");
+  const std::chrono::microseconds time(us != nullptr ? std::atoi(us) : 0);
+  return hostsim::IdlePoll::OneCpu() ? time.zero() : time;
+}
+
 struct Host::Callout {
   msys_callout callout;
   Host* host;

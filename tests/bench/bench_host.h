@@ -18,6 +18,9 @@ namespace bench {
 
 // Where the plugin is: $MSYS_BENCH_PLUGIN, else the one of this build.
 const char* PluginPath();
+// $MSYS_BENCH_IDLE_POLL: for how many microseconds the hosts' loops look for work
+// before they sleep.  0, as the floors: not at all.
+std::chrono::microseconds IdlePollTime();
 
 class Host {
  public:
@@ -73,7 +76,7 @@ class Host {
   static int Prepare(void* ctx, lua_State* L);
   static void Finish(void* ctx, lua_State* L, msys_status status, int count);
 
-  Loop loop_;
+  Loop loop_{IdlePollTime()};
   const msys_api* api_ = nullptr;
   msys_plugin* plugin_ = nullptr;
   std::vector<LuaState> states_;

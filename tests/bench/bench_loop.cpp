@@ -40,8 +40,9 @@ std::uint64_t NowNs() {
           .count());
 }
 
-Loop::Loop()
-    : epoll_(epoll_create1(EPOLL_CLOEXEC)),
+Loop::Loop(std::chrono::microseconds idle_poll)
+    : idle_poll_(idle_poll),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
       event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       timer_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
       thread_(pthread_self()) {
@@ -116,15 +117,31 @@ void Loop::Poll(int timeout_ms) {
   }
 }
 
-void Loop::RunOnce() {
+// Null: a timer has come, or what else there may be besides tasks.
+msys_task* Loop::TakeOrPause() {
   msys_task* task = TakeOrSleep();
-  if (task == nullptr) {
-    Poll(-1);
-    // Awake, whatever the reason: a timer may have come instead of a task.
-    msys_task* newest = newest_.exchange(nullptr, std::memory_order_acquire);
-    task = Take(newest == &asleep_ ? nullptr : newest);
-  } else if (period_ns_ != 0) {
-    Poll(0);  // a loop with timers looks at them between two rounds
+  if (task != nullptr) {
+    if (period_ns_ != 0) Poll(0);  // a loop with timers looks at them in between
+    return task;
+  }
+  Poll(-1);
+  // Awake, whatever the reason.
+  msys_task* newest = newest_.exchange(nullptr, std::memory_order_acquire);
+  return Take(newest == &asleep_ ? nullptr : newest);
+}
+
+void Loop::RunOnce() {
+  const auto anything = [this] {
+    return newest_.load(std::memory_order_relaxed) != nullptr;
+  };
+  msys_task* task = nullptr;
+  if (idle_poll_.off() || anything()) {
+    task = TakeOrPause();
+  } else {
+    const auto begin = hostsim::IdlePoll::Clock::now();
+    idle_poll_.Poll(anything);
+    task = TakeOrPause();
+    idle_poll_.Paused(hostsim::IdlePoll::Clock::now() - begin);
   }
   while (task != nullptr) {
     msys_task* next = Next(task);  // the task may be freed by its run()

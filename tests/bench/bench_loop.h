@@ -6,7 +6,10 @@
 #include <msys/plugin.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+
+#include "idle_poll.h"
 
 namespace bench {
 
@@ -16,7 +19,8 @@ std::uint64_t NowNs();
 // the one that made it.
 class Loop {
  public:
-  Loop();
+  // Looks for work before it sleeps, as host-sim's loops do, if that is wanted.
+  explicit Loop(std::chrono::microseconds idle_poll = {});
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -40,12 +44,14 @@ class Loop {
   bool on_this_thread() const;
 
  private:
+  msys_task* TakeOrPause();
   // What is queued, in order.  Nothing: null, and the next Post() writes the
   // eventfd.
   msys_task* TakeOrSleep();
   msys_task* Take(msys_task* newest);
   void Poll(int timeout_ms);
 
+  hostsim::IdlePoll idle_poll_;
   const int epoll_;
   const int event_;
   const int timer_;

@@ -3,6 +3,8 @@
 #   run.sh <directory of the programs> [rounds [calls in flight measures]]
 # Every figure is the median of the rounds, each in a fresh process; the systems
 # alternate.  For many in flight each system has its best of 1, 2 and 4 threads.
+# SYSTEM+poll is the same with a loop that looks for work instead of sleeping: ours
+# for 50 us, the others' without end.  nginx has no such loop.
 # Every result of every call is checked; a wrong one ends the run.
 set -euo pipefail
 ours=$(realpath "${1:?the directory of the programs is missing}")/peer_ours
@@ -18,9 +20,9 @@ have() {  # have SYSTEM PACKAGE COMMAND...
   echo "skipped: $system, since the package $package is missing"
   return 1
 }
-systems=(ours)
-have luv lua-luv lua5.4 -e 'require "luv"' && systems+=(luv)
-have cqueues lua-cqueues lua5.4 -e 'require "cqueues"' && systems+=(cqueues)
+systems=(ours ours+poll)
+have luv lua-luv lua5.4 -e 'require "luv"' && systems+=(luv luv+poll)
+have cqueues lua-cqueues lua5.4 -e 'require "cqueues"' && systems+=(cqueues cqueues+poll)
 if have nginx nginx command -v nginx &&
    have nginx libnginx-mod-http-lua test -e /usr/lib/nginx/modules/ngx_http_lua_module.so &&
    have nginx curl command -v curl; then
@@ -48,13 +50,19 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 note() { sed "s/^/$1 $2 /" >>"$results"; }  # note SYSTEM MEASURE <figures
 for ((round = 0; round < rounds; ++round)); do
-  for system in "${systems[@]}"; do
-    (taskset -cp 0 "$BASHPID" >/dev/null; one "$system") | note "$system" pinned
-    one "$system" | note "$system" free
+  for row in "${systems[@]}"; do
+    system=${row%+poll}
+    if [ "$row" = "$system" ]; then
+      (taskset -cp 0 "$BASHPID" >/dev/null; one "$system") | note "$row" pinned
+    else
+      export MSYS_BENCH_IDLE_POLL=50 IDLE_POLL=1
+    fi
+    one "$system" | note "$row" free
     for threads in 1 2 4; do
-      many "$system" 64 1 "$threads" | note "$system" "64:$threads"
-      many "$system" 1024 16 "$threads" | note "$system" "1024:$threads"
+      many "$system" 64 1 "$threads" | note "$row" "64:$threads"
+      many "$system" 1024 16 "$threads" | note "$row" "1024:$threads"
     done
+    unset MSYS_BENCH_IDLE_POLL IDLE_POLL
   done
   for form in completion completion_sched; do
     for threads in 1 2 4; do
@@ -64,7 +72,7 @@ for ((round = 0; round < rounds; ++round)); do
   done
 done
 
-awk -v systems="ours completion completion_sched luv cqueues nginx" '
+awk -v systems="ours completion completion_sched luv cqueues nginx ours+poll luv+poll cqueues+poll" '
   { split($2, m, ":"); key = $1 " " m[1] " " $3
     at = key SUBSEP (m[2] + 0); v[at, ++n[at]] = $4; threads[key, m[2] + 0] }
   function median(at,   i, j, t) {
@@ -85,6 +93,21 @@ awk -v systems="ours completion completion_sched luv cqueues nginx" '
     b = best(key)
     if (b == "") printf " %11s", "-"; else printf " " format, b
   }
+  function best_of(rows, measure,   i, r, b, most) {
+    count = split(rows, r, " ")
+    for (i = 1; i <= count; ++i) {
+      b = best(r[i] " " measure)
+      if (b > most) most = b
+    }
+    return most
+  }
+  function compare(what, s, others,   most64) {
+    most64 = best_of(others, "64 per_s")
+    if (most64 == "") return
+    printf "%s: 64 in flight in 1 state %.2f (wanted 1.2), 1024 in 16 states %.2f (wanted 1.5)\n",
+           what, best(s " 64 per_s") / most64,
+           best(s " 1024 per_s") / best_of(others, "1024 per_s")
+  }
   END {
     printf "%-34s %11s %11s %11s %11s %11s %11s\n", "", "pinned p50", "pinned p99",
            "free p50", "free p99", "64/1", "1024/16"
@@ -94,6 +117,9 @@ awk -v systems="ours completion completion_sched luv cqueues nginx" '
     name["completion"] = "runInPool, completion function"
     name["completion_sched"] = "runInPool, completion on the loop"
     name["luv"] = "luv new_work"; name["cqueues"] = "cqueues thread"
+    name["ours+poll"] = "runInPool, the loop polls"
+    name["luv+poll"] = "luv new_work, the loop polls"
+    name["cqueues+poll"] = "cqueues thread, the loop polls"
     name["nginx"] = "nginx run_worker_thread"
     count = split(systems, order, " ")
     for (i = 1; i <= count; ++i) {
@@ -104,15 +130,10 @@ awk -v systems="ours completion completion_sched luv cqueues nginx" '
       show("", s " free p50_us", "%11.1f"); show("", s " free p99_us", "%11.1f")
       show("", s " 64 per_s", "%11d"); show("", s " 1024 per_s", "%11d")
       print ""
-      if (s ~ /luv|cqueues|nginx/) {
-        a = best(s " 64 per_s"); if (a > most64) most64 = a
-        a = best(s " 1024 per_s"); if (a > most1024) most1024 = a
-      }
     }
-    if (most64 > 0) {
-      printf "runInPool / best other: 64 in flight in 1 state %.2f (wanted 1.2), 1024 in 16 states %.2f (wanted 1.5)\n",
-             best("ours 64 per_s") / most64, best("ours 1024 per_s") / most1024
-    }
+    compare("runInPool / best other", "ours", "luv cqueues nginx")
+    compare("the same, loops that poll", "ours+poll",
+            "luv cqueues nginx luv+poll cqueues+poll")
   }' "$results"
 cat <<'LIMITS'
 Limits of the others: luv and cqueues run a copy of a function without its
