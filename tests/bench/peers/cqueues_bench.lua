@@ -2,7 +2,6 @@
 -- talks by a socket.  Best set-up: the threads are kept, requests are lines, and
 -- both sides write what they have only when they have nothing more to read.
 --   lua5.4 cqueues_bench.lua one <calls> | many <in flight> <calls> <threads>
--- With IDLE_POLL the loop never sleeps.
 local cqueues = require "cqueues"
 local thread = require "cqueues.thread"
 local form, in_flight, calls, threads =
@@ -50,11 +49,7 @@ local function round(n)
   for _, socket in ipairs(workers) do
     controller:wrap(client, socket, n // threads, math.max(1, in_flight // threads))
   end
-  if os.getenv "IDLE_POLL" then
-    while not controller:empty() do assert(controller:step(0)) end
-  else
-    assert(controller:loop())
-  end
+  assert(controller:loop())
   return cqueues.monotime() - begin
 end
 round(math.max(in_flight, calls // 10))  -- warms up

@@ -4,7 +4,8 @@
 # Every figure is the median of the rounds, each in a fresh process; the systems
 # alternate.  For many in flight each system has its best of 1, 2 and 4 threads.
 # SYSTEM+poll is the same with a loop that looks for work instead of sleeping: ours
-# for 50 us, the others' without end.  nginx has no such loop.
+# for 50 us, luv's without end.  nginx has no such loop; one of cqueues, by step(0),
+# is no faster with many in flight, and has hung.
 # Every result of every call is checked; a wrong one ends the run.
 set -euo pipefail
 ours=$(realpath "${1:?the directory of the programs is missing}")/peer_ours
@@ -22,7 +23,7 @@ have() {  # have SYSTEM PACKAGE COMMAND...
 }
 systems=(ours ours+poll)
 have luv lua-luv lua5.4 -e 'require "luv"' && systems+=(luv luv+poll)
-have cqueues lua-cqueues lua5.4 -e 'require "cqueues"' && systems+=(cqueues cqueues+poll)
+have cqueues lua-cqueues lua5.4 -e 'require "cqueues"' && systems+=(cqueues)
 if have nginx nginx command -v nginx &&
    have nginx libnginx-mod-http-lua test -e /usr/lib/nginx/modules/ngx_http_lua_module.so &&
    have nginx curl command -v curl; then
@@ -72,7 +73,7 @@ for ((round = 0; round < rounds; ++round)); do
   done
 done
 
-awk -v systems="ours completion completion_sched luv cqueues nginx ours+poll luv+poll cqueues+poll" '
+awk -v systems="ours completion completion_sched luv cqueues nginx ours+poll luv+poll" '
   { split($2, m, ":"); key = $1 " " m[1] " " $3
     at = key SUBSEP (m[2] + 0); v[at, ++n[at]] = $4; threads[key, m[2] + 0] }
   function median(at,   i, j, t) {
@@ -119,7 +120,6 @@ awk -v systems="ours completion completion_sched luv cqueues nginx ours+poll luv
     name["luv"] = "luv new_work"; name["cqueues"] = "cqueues thread"
     name["ours+poll"] = "runInPool, the loop polls"
     name["luv+poll"] = "luv new_work, the loop polls"
-    name["cqueues+poll"] = "cqueues thread, the loop polls"
     name["nginx"] = "nginx run_worker_thread"
     count = split(systems, order, " ")
     for (i = 1; i <= count; ++i) {
@@ -133,7 +133,7 @@ awk -v systems="ours completion completion_sched luv cqueues nginx ours+poll luv
     }
     compare("runInPool / best other", "ours", "luv cqueues nginx")
     compare("the same, loops that poll", "ours+poll",
-            "luv cqueues nginx luv+poll cqueues+poll")
+            "luv cqueues nginx luv+poll")
   }' "$results"
 cat <<'LIMITS'
 Limits of the others: luv and cqueues run a copy of a function without its
