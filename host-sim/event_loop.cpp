@@ -59,9 +59,8 @@ struct EventLoop::DrainHandler {
 };
 
 EventLoop::Hold::~Hold() {
-  loop_.held_until_ = Clock::now();
   const auto held = static_cast<std::uint64_t>(
-      std::chrono::nanoseconds(loop_.held_until_ - begin_).count());
+      std::chrono::nanoseconds(Clock::now() - begin_).count());
   if (held > loop_.longest_holdup_.load(std::memory_order_relaxed))
     loop_.longest_holdup_.store(held, std::memory_order_relaxed);
 }
@@ -94,10 +93,11 @@ void EventLoop::Run() {
   this_loop = this;
   SetThreadIsLoop(index_);
   StartTick();
-  while (io_.run_one() > 0) {
-    while (idle_poll_.Poll([this] { return io_.poll() > 0 || io_.stopped(); }) &&
-           !io_.stopped()) {
-    }
+  if (idle_poll_.off()) io_.run();
+  while (!io_.stopped()) {
+    if (io_.poll() > 0) continue;
+    if (!idle_poll_.Pause([this] { return io_.poll() > 0 || io_.stopped(); }))
+      io_.run_one();
   }
   SetThreadIsLoop(kNoLoop);
   this_loop = nullptr;

@@ -65,7 +65,7 @@ class EventLoop {
   class Hold {
    public:
     explicit Hold(EventLoop& loop) : loop_(loop), begin_(Clock::now()) {
-      loop_.idle_poll_.Paused(begin_ - loop_.held_until_);
+      loop_.idle_poll_.GoesOn(begin_);
     }
     ~Hold();
     Hold(const Hold&) = delete;
@@ -105,7 +105,6 @@ class EventLoop {
       work_;
   boost::asio::steady_timer tick_{io_};
   IdlePoll idle_poll_;
-  Clock::time_point held_until_;  // the loop's
   std::thread thread_;
 
   Mutex mutex_;

@@ -46,14 +46,7 @@ std::uint64_t BusyJobs(const std::vector<msys_pool_stats>& pools) {
 Host::Host(const Options& options, const Config& config)
     : options_(options), config_(config), observation_(main_, options) {
   SetThreadIsMain();
-  std::chrono::microseconds idle_poll(config.idle_poll_us);
-  if (config.idle_poll_us > 0 && IdlePoll::OneCpu()) {
-    Log(MSYS_LOG_WARNING, "loop",
-        "EventLoop Idle_Poll = " + std::to_string(config.idle_poll_us) +
-            " has no effect: host-sim may use one CPU only, which a loop that looks "
-            "for work would keep from those who make it");
-    idle_poll = idle_poll.zero();
-  }
+  const std::chrono::microseconds idle_poll(config.idle_poll_us);
   for (std::uint32_t i = 0; i < config.loops; ++i)
     loops_.push_back(std::make_unique<EventLoop>(i, idle_poll));
 }

@@ -199,7 +199,8 @@ void AddLoops(Families& out, const EventLoops& loops) {
         ToDouble(loop->longest_holdup_ns()) / 1e9);
   MetricFamily& looked =
       Add(out, MetricType::Counter, "hostsim_loop_idle_poll_seconds_total",
-          "For how long the event loop has looked for work instead of sleeping.");
+          "For how long the event loop has looked for work instead of sleeping, "
+          "with what others did on its CPU meanwhile.");
   for (const auto& loop : loops)
     Put(looked, {{"loop", std::to_string(loop->index())}},
         ToDouble(loop->idle_poll_ns()) / 1e9);

@@ -55,7 +55,7 @@ const char* PluginPath() {
 std::chrono::microseconds IdlePollTime() {
   const char* us = std::getenv("MSYS_BENCH_IDLE_POLL");
   const std::chrono::microseconds time(us != nullptr ? std::atoi(us) : 0);
-  return hostsim::IdlePoll::OneCpu() ? time.zero() : time;
+  return time;
 }
 
 struct Host::Callout {

@@ -91,7 +91,7 @@ msys_task* Loop::Take(msys_task* newest) {
   return oldest;
 }
 
-msys_task* Loop::TakeOrSleep() {
+msys_task* Loop::TakeAny() {
   msys_task* newest = nullptr;
   if (newest_.load(std::memory_order_relaxed) == nullptr &&
       newest_.compare_exchange_strong(newest, &asleep_,
@@ -118,9 +118,8 @@ void Loop::Poll(int timeout_ms) {
 }
 
 // Null: a timer has come, or what else there may be besides tasks.
-msys_task* Loop::TakeOrPause() {
-  msys_task* task = TakeOrSleep();
-  if (task != nullptr) {
+msys_task* Loop::TakeOrSleep() {
+  if (msys_task* task = TakeAny()) {
     if (period_ns_ != 0) Poll(0);  // a loop with timers looks at them in between
     return task;
   }
@@ -132,17 +131,13 @@ msys_task* Loop::TakeOrPause() {
 
 void Loop::RunOnce() {
   const auto anything = [this] {
+    if (period_ns_ != 0) Poll(0);
     return newest_.load(std::memory_order_relaxed) != nullptr;
   };
-  msys_task* task = nullptr;
-  if (idle_poll_.off() || anything()) {
-    task = TakeOrPause();
-  } else {
-    const auto begin = hostsim::IdlePoll::Clock::now();
-    idle_poll_.Poll(anything);
-    task = TakeOrPause();
-    idle_poll_.Paused(hostsim::IdlePoll::Clock::now() - begin);
-  }
+  if (!idle_poll_.off() && !anything()) idle_poll_.Pause(anything);
+  msys_task* task = TakeOrSleep();
+  if (task != nullptr && idle_poll_.pausing())
+    idle_poll_.GoesOn(hostsim::IdlePoll::Clock::now());
   while (task != nullptr) {
     msys_task* next = Next(task);  // the task may be freed by its run()
     task->run(task);

@@ -44,9 +44,9 @@ class Loop {
   bool on_this_thread() const;
 
  private:
-  msys_task* TakeOrPause();
   // What is queued, in order.  Nothing: null, and the next Post() writes the
   // eventfd.
+  msys_task* TakeAny();
   msys_task* TakeOrSleep();
   msys_task* Take(msys_task* newest);
   void Poll(int timeout_ms);

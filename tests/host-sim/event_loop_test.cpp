@@ -187,19 +187,8 @@ INSTANTIATE_TEST_SUITE_P(SleepsAtOnce, EventLoopTest,
 INSTANTIATE_TEST_SUITE_P(LooksFirst, EventLoopTest,
                          testing::Values(std::chrono::microseconds(10'000)));
 
-class IdlePollTest : public testing::Test {
- protected:
-  // How often it looks when something comes at the n-th look, or never (0).
-  int Looks(IdlePoll& poll, int n) {
-    int looks = 0;
-    const bool found = poll.Poll([&] { return ++looks == n; });
-    EXPECT_EQ(found, n > 0 && looks == n);
-    return looks;
-  }
-};
-
 // Each task is posted when the one before is over, so that pauses are short.
-TEST_F(IdlePollTest, ALoopLooksBeforeItSleeps) {
+TEST(IdlePollTest, ALoopLooksBeforeItSleeps) {
   const auto run_one = [](EventLoop& loop) {
     std::promise<void> ran;
     loop.Defer([&] { ran.set_value(); });
@@ -213,44 +202,81 @@ TEST_F(IdlePollTest, ALoopLooksBeforeItSleeps) {
   EXPECT_EQ(sleeps.idle_poll_ns(), 0u);
 }
 
-TEST_F(IdlePollTest, LooksOnlyAfterAShortPause) {
-  IdlePoll poll(std::chrono::seconds(10));
-  EXPECT_EQ(Looks(poll, 3), 0);  // nothing is known yet
-  poll.Paused(std::chrono::milliseconds(10'001));
-  EXPECT_EQ(Looks(poll, 3), 0);
-  poll.Paused(std::chrono::seconds(10));
-  EXPECT_EQ(Looks(poll, 3), 3);
-  EXPECT_EQ(Looks(poll, 3), 3);
+// A pause is one in which nothing is ready: what follows at once has not ended any.  Nor
+// has the loop's own tick, which comes in each of these.
+TEST(IdlePollTest, ALoopDoesNotLookWhenWorkComesSlowly) {
+  EventLoop loop(0, std::chrono::milliseconds(5));
+  boost::asio::steady_timer timer(loop.io());
+  std::promise<void> done;
+  int left = 5;
+  std::function<void()> again = [&] {
+    timer.expires_after(std::chrono::milliseconds(25));
+    timer.async_wait([&](const boost::system::error_code&) {
+      const EventLoop::Hold hold(loop);
+      loop.Defer([&] {
+        if (--left > 0) again();
+        else done.set_value();
+      });
+    });
+  };
+  loop.Defer(again);  // before it starts, so that it does not wait for this
+  loop.Start();
+  done.get_future().get();
+  loop.Stop();
+  EXPECT_EQ(loop.idle_poll_ns(), 0u);
 }
 
-TEST_F(IdlePollTest, WhenNothingComesItStopsUntilTheNextShortPause) {
+// How often it looks when something comes at the n-th look, or never (0).
+int Looks(IdlePoll& poll, int n) {
+  int looks = 0;
+  const bool found = poll.Pause([&] { return ++looks == n; });
+  EXPECT_EQ(found, n > 0 && looks == n);
+  return looks;
+}
+
+// It has a pause of that length, and does not look or finds nothing.
+void Pause(IdlePoll& poll, IdlePoll::Clock::duration time) {
+  const auto before = IdlePoll::Clock::now();
+  poll.Pause([] { return false; });
+  poll.GoesOn(before + time);
+}
+
+TEST(IdlePollTest, LooksOnlyInThePauseAfterAShortOne) {
+  IdlePoll poll(std::chrono::seconds(10));
+  Pause(poll, std::chrono::seconds(11));
+  EXPECT_EQ(Looks(poll, 3), 0);
+  poll.GoesOn(IdlePoll::Clock::now());  // this one was short
+  EXPECT_EQ(Looks(poll, 3), 3);
+  poll.GoesOn(IdlePoll::Clock::now());
+  EXPECT_EQ(Looks(poll, 3), 3);
+  EXPECT_EQ(Looks(poll, 2), 2);  // the same pause
+  poll.GoesOn(IdlePoll::Clock::now() + std::chrono::seconds(11));
+  EXPECT_EQ(Looks(poll, 3), 0);
+}
+
+TEST(IdlePollTest, ForNoLongerThanTheLimitInOnePause) {
   IdlePoll poll(std::chrono::microseconds(50));
-  poll.Paused(std::chrono::microseconds(50));
-  EXPECT_GT(Looks(poll, 0), 0);
+  Pause(poll, std::chrono::microseconds(50));
+  Looks(poll, 0);
   EXPECT_GE(poll.looked_ns(), 50'000u);
+  EXPECT_TRUE(poll.pausing());
+  EXPECT_EQ(Looks(poll, 0), 0);  // its time is over
+}
+
+TEST(IdlePollTest, NotWhileThereIsSomethingToDo) {
+  IdlePoll poll(std::chrono::seconds(10));
   EXPECT_EQ(Looks(poll, 1), 0);
-  poll.Paused(std::chrono::microseconds(1));
+  const auto since = IdlePoll::Clock::now();
+  poll.GoesOn(since);
+  poll.GoesOn(since + std::chrono::seconds(30));  // no pause was between the two
   EXPECT_EQ(Looks(poll, 1), 1);
 }
 
-TEST_F(IdlePollTest, Zero) {
+TEST(IdlePollTest, Zero) {
   IdlePoll poll(std::chrono::microseconds(0));
   EXPECT_TRUE(poll.off());
-  poll.Paused(std::chrono::microseconds(0));
+  Pause(poll, std::chrono::microseconds(0));
   EXPECT_EQ(Looks(poll, 1), 0);
-}
-
-TEST_F(IdlePollTest, KnowsWhenThereIsOneCpu) {
-  std::thread([] {
-    cpu_set_t all, one;
-    ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
-    EXPECT_EQ(IdlePoll::OneCpu(), CPU_COUNT(&all) == 1);
-    CPU_ZERO(&one);
-    for (int i = 0; CPU_COUNT(&one) == 0; ++i)
-      if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
-    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
-    EXPECT_TRUE(IdlePoll::OneCpu());
-  }).join();
 }
 
 }  // namespace

@@ -216,8 +216,9 @@ typedef struct msys_host {
    * that sleeps must be woken.  Once the task is visible to the loop it must
    * not be touched.  Every loop must go on running its tasks until its states
    * are detached and stop() has returned MSYS_OK.
-   * The wake is most of what a short closure's caller waits for: a loop that has
-   * a CPU to spare may look for tasks some 50 us before it sleeps. */
+   * The wake is most of what a short closure's caller waits for: a loop may look
+   * for tasks some 50 us before it sleeps, with a sched_yield() before each look,
+   * for a pool's thread may be waiting for its CPU. */
   void (*post)(void *ctx, uint32_t loop, msys_task *task);
 
   /* [any] Non-zero when the calling thread is `loop`'s. */
