@@ -244,8 +244,7 @@ Lua {{ Max_States = 8 Script "policy" {{ Source = "policy.lua" }} }}
         self.assertEqual([work[key] for key in (
             "submitted", "done", "failed", "cancelled", "invocations")],
                          [126, 63, 42, 21, 105])
-        one_cpu = len(os.sched_getaffinity(0)) == 1
-        self.assertEqual(self.looked(page) > 0, not one_cpu)
+        self.assertGreater(self.looked(page), 0)
         self.pool(page, work)
         for phase, times in report["phases"].items():
             if phase != "dealloc":
