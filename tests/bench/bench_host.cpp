@@ -54,8 +54,7 @@ const char* PluginPath() {
 
 std::chrono::microseconds IdlePollTime() {
   const char* us = std::getenv("MSYS_BENCH_IDLE_POLL");
-  const std::chrono::microseconds time(us != nullptr ? std::atoi(us) : 0);
-  return time;
+  return std::chrono::microseconds(us != nullptr ? std::atoi(us) : 0);
 }
 
 struct Host::Callout {
