@@ -1,6 +1,7 @@
 #include "event_loop.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -261,6 +262,26 @@ TEST(IdlePollTest, ForNoLongerThanTheLimitInOnePause) {
   EXPECT_GE(poll.looked_ns(), 50'000u);
   EXPECT_TRUE(poll.pausing());
   EXPECT_EQ(Looks(poll, 0), 0);  // its time is over
+}
+
+// What is looked for may come from a thread that wants the same CPU.
+TEST(IdlePollTest, GivesWayBetweenTwoLooks) {
+  std::thread([] {
+    cpu_set_t all, one;
+    ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    for (int i = 0; CPU_COUNT(&one) == 0; ++i)
+      if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);  // those it starts, too
+    IdlePoll poll(std::chrono::seconds(60));
+    Pause(poll, std::chrono::seconds(0));
+    std::atomic<bool> come{false};
+    std::thread other([&] { come = true; });
+    int looks = 0;
+    EXPECT_TRUE(poll.Pause([&] { ++looks; return come.load(); }));
+    other.join();
+    EXPECT_LT(looks, 1000);  // in a slice of CPU time there are many more
+  }).join();
 }
 
 TEST(IdlePollTest, NotWhileThereIsSomethingToDo) {

@@ -94,7 +94,7 @@ awk -v systems="ours completion completion_sched luv cqueues nginx ours+poll luv
     b = best(key)
     if (b == "") printf " %11s", "-"; else printf " " format, b
   }
-  function best_of(rows, measure,   i, r, b, most) {
+  function best_of(rows, measure,   count, i, r, b, most) {
     count = split(rows, r, " ")
     for (i = 1; i <= count; ++i) {
       b = best(r[i] " " measure)
