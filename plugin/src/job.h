@@ -36,6 +36,8 @@ enum class JobStage : std::uint8_t {
 struct Job final : Wait {
   explicit Job(State& s);
 
+  // The one that has waited with the admission.
+  static Job& Of(Admission& admission);
   // Into its lane; a caller that only waited for room goes on.
   void Enter();
   // Gives its place in the backlog, if it has one, to the next that waits for one.

@@ -75,17 +75,21 @@ void EnterAfterWait(Work* work) {
 
 }  // namespace
 
+Job& Job::Of(Admission& admission) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+  constexpr std::size_t kOffset = offsetof(Job, admission);
+#pragma GCC diagnostic pop
+  return *reinterpret_cast<Job*>(reinterpret_cast<char*>(&admission) - kOffset);
+}
+
 void Job::LeaveBacklog() {
   if (!admitted) return;
   admitted = false;
   Admission* const granted = pool_lane()->pool.backlog.Leave();
   if (granted == nullptr) return;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Winvalid-offsetof"
-  constexpr std::size_t kOffset = offsetof(Job, admission);
-#pragma GCC diagnostic pop
   // Perhaps of another state, on whose thread it may be dropped as soon as it is posted.
-  Job& job = *reinterpret_cast<Job*>(reinterpret_cast<char*>(granted) - kOffset);
+  Job& job = Of(*granted);
   job.state.PostToLane(*job.waiting_lane, job.work);
 }
 

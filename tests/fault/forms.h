@@ -9,6 +9,10 @@
 
 #include <msys/plugin.h>
 
+extern "C" {
+#include <lua.h>
+}
+
 namespace msys::test {
 
 struct Form {
@@ -22,6 +26,11 @@ inline void PrintTo(const Form& form, std::ostream* out) { *out << form.name; }
 
 // Pools beside the predefined ones that the forms use.
 constexpr std::uint32_t kTinyBacklog = 1;
+
+// What the forms need besides: a C function that yields without asking.
+inline void OpenForForms(lua_State* L) {
+  lua_register(L, "c_yield", [](lua_State* co) { return lua_yield(co, 0); });
+}
 
 inline constexpr Form kForms[] = {
     // ---- synchronous
@@ -109,6 +118,12 @@ inline constexpr Form kForms[] = {
      "local _, job = msys.runInPool('CPU', function() end, function() end) "
      "return job:cancel(), job:status(), job:wait()",
      "0 true cancelled false cancelled: by job:cancel()"},
+    {"completion_sched_of_kept_coroutine",
+     "local kept local _, job = msys.runInPool('IO', function() "
+     "  kept = coroutine.running() return 1 end, function() end, "
+     "  msys.core.ECTP_COMPLETE_CALLBACK_SCHED) "
+     "return job:wait()",
+     "0 true 1"},
     {"completion_results", "return msys.runInPool('CPU', function() return 1, {} "
      "~= nil end, function() end)",
      "0 true 1 true", MSYS_COMPLETION_RETURNS_RESULTS},
@@ -189,6 +204,9 @@ inline constexpr Form kForms[] = {
     {"lock_that_is_kept", "msys.lock 'one' return msys.runInPool('CPU', function() "
      "  msys.lock 'two' return 1 end)",
      "0 true 1"},
+    {"lock_of_one_that_yields_in_c",
+     "return msys.runInPool('CPU', function() msys.lock 'one' c_yield() end)",
+     "0 false attempt to yield from outside a coroutine"},
     {"mutex",
      "local m = thread.mutex() m:lock() m:unlock() "
      "do local guard <close> = m m:lock() end return m:trylock()",

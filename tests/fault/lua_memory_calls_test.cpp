@@ -76,9 +76,13 @@ TEST(LuaMemoryCallsTest, WhatFailsAsynchronouslyIsLogged) {
       ASSERT_EQ(host.Run("accepted, ran = 0, 0"), "0");
       host.allocator.Arm(n, mode);
       // One thread, so that the last call waits for the others.
-      host.Run("msys.runInPool('SpoolIn', function() return {} end, true) "
-               "if msys.runInPool('SpoolIn', function() return {} end, "
-               "  function() ran = ran + 1 end) then accepted = 1 end "
+      host.Run("local function count() ran = ran + 1 end "
+               "msys.runInPool('SpoolIn', function() return {} end, true) "
+               "if msys.runInPool('SpoolIn', function() return {} end, count) then "
+               "  accepted = accepted + 1 end "
+               "if msys.runInPool('SpoolIn', function() kept = coroutine.running() end, "
+               "  count, msys.core.ECTP_COMPLETE_CALLBACK_SCHED) then "
+               "  accepted = accepted + 1 end "
                "msys.runInPool('SpoolIn', type, nil)");
       const bool failed = host.allocator.Disarm();
       host.AwaitRest();

@@ -11,6 +11,7 @@
 #include "exempt.h"
 #include "failing_allocator.h"
 #include "fake_host.h"
+#include "forms.h"
 #include "state.h"
 #include "test_plugin.h"
 
@@ -64,6 +65,7 @@ class MemoryHost {
       : plugin(ExemptHostApi(), host, {{"CPU", 2}, {"tiny", 1, 1}}, returns),
         state(plugin, 0, "memory", [this](lua_State* L) {
           lua_setallocf(L, &FailingAllocator::Allocate, &allocator);
+          OpenForForms(L);
         }) {}
 
   // A policy's status and results; only what it does itself is not exempt.

@@ -53,7 +53,10 @@ class ThreadCreationTest : public testing::TestWithParam<Form> {
       TestPlugin plugin(*msys_plugin_entry(MSYS_ABI_MAJOR), host,
                         {{"CPU", 2}, {"tiny", 1, 1}, {"wide", 5}}, form.returns);
       Gates gates(plugin.api);
-      TestState state(plugin, 0, "threads", std::ref(gates));
+      TestState state(plugin, 0, "threads", [&](lua_State* L) {
+        gates(L);
+        OpenForForms(L);
+      });
       const Result prepared = state.Run("form = function() " +
                                         std::string(form.source) + " end");
       once = only_once;

@@ -267,6 +267,28 @@ TEST_F(ThreadRefusalTest, WhoWaitsBehindAThreadThatDoesNotComeGetsOneThatIsThere
   EXPECT_EQ(second->Wait().text(), "OK true two 1");
 }
 
+// The thread that is in the pool will look for no more.
+TEST_F(ThreadRefusalTest, WhoseThreadDoesNotComeRunsOnTheLoopWhenThePoolIsSetToZero) {
+  TestState other(plugin_, 1, "b", bind_);
+  auto held = other.Start("msys.runInPool('two', function() block('held') end)");
+  gates_["held"].AwaitArrivals();
+  Gate gate;
+  std::unique_ptr<Running> waits;
+  std::jthread starter([&] {
+    at_refusal = &gate;
+    refusals = kAll;
+    waits = state_.Start("return msys.runInPool('two', function() return "
+                         "(msys.threadpool.current()) end)");
+  });
+  gate.AwaitArrivals();
+  ASSERT_EQ(plugin_.Configure({{"two", 0}}), MSYS_OK);
+  gate.Open();
+  starter.join();
+  ASSERT_TRUE(Becomes([&] { return waits->done(); }));
+  EXPECT_EQ(waits->Wait().text(), kOnLoop);
+  gates_["held"].Open();
+}
+
 // Nobody comes to their pool any more, and the thread that is in it stays long.
 TEST_F(ThreadRefusalTest, WhoWaitsBehindALongJobGetsAThreadWhenThereIsOneAgain) {
   TestState other(plugin_, 1, "b", bind_);

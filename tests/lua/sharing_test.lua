@@ -2,6 +2,17 @@
 -- pool: one concurrency=1
 -- pool: two concurrency=1
 
+-- First, since afterwards the other loop's thread has its table.
+test.case("_OSTLS: what a finaliser puts there stays, also at a thread's first access", function()
+  test.equal("OK true 1", test.wait(test.elsewhere([[
+    collectgarbage("generational")
+    collectgarbage("stop")
+    setmetatable({}, { __gc = function() _OSTLS.finalised = true end })
+    collectgarbage("restart")
+    _OSTLS.x = 1  -- the table is made, and with it the garbage collected
+    return _OSTLS.finalised, _OSTLS.x]])))
+end)
+
 test.case("_OSTLS: a table for each OS thread", function()
   _OSTLS.who = "loop"
   local function swap(value)

@@ -267,6 +267,31 @@ TEST_F(PoolTest, ConcurrencyDownWithJobsInFlight) {
   EXPECT_EQ(most, 1);
 }
 
+// Also the one that could go on at once, with the next job of its own state.
+TEST_F(PoolTest, TheWorkerAboveALoweredLimitLeaves) {
+  Pool& pool = NewPool(2);
+  FakeState& below = NewState(pool);
+  FakeState& above = NewState(pool);
+  Gate first, second;
+  std::atomic<int> number{0}, next{0};
+  below.Submit([&] { first.Pass(); });
+  first.AwaitArrivals();
+  above.Submit([&] {
+    number = Worker::current()->number;
+    second.Pass();
+  });
+  above.Submit([&] { next = Worker::current()->number; });
+  second.AwaitArrivals();
+  pool.SetConcurrency(1);
+  first.Open();
+  while (pool.active() > 1) std::this_thread::yield();
+  EXPECT_EQ(number, 2);
+  second.Open();
+  while (next == 0) std::this_thread::yield();
+  EXPECT_EQ(next, 1);
+  AwaitRest(pool);
+}
+
 TEST_F(PoolTest, ConcurrencyUpAndDownLosesAndRepeatsNothing) {
   Pool& pool = NewPool(2);
   constexpr int kStates = 20, kJobs = 500;
