@@ -3,6 +3,9 @@
 #include <regex.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <thread>
 
 #include "gates.h"
 #include "test_plugin.h"
@@ -123,17 +126,35 @@ TEST_F(ConsoleTest, AQueueSaysWhoWaitsForRoom) {
   // The one that has got the place of the first is on its way into the queue.
   std::string answer;
   while (std::ranges::count(answer, '\n') < 3) {
-    answer.clear();
-    api_.console(plugin.handle, "threads small queue",
-                 [](void* ctx, const char* text, std::size_t length) {
-                   static_cast<std::string*>(ctx)->append(text, length);
-                 },
-                 &answer);
+    answer = plugin.Console("threads small queue");
   }
   ExpectMatch(answer, "^small  s .*\nsmall  s .*\n5 more wait, with their scripts, for "
                       "room in the backlog of 2\n$");
   gates_["block"].Open();
   for (auto& one : running) one->Wait();
+}
+
+// To the script it has waited all the time.
+TEST_F(ConsoleTest, TheAgeOfOneThatWaitedForRoomBeginsWhenItWasCalled) {
+  using std::chrono::steady_clock;
+  TestPlugin plugin(api_, host_, {{"small", 1, 1}});
+  TestState a(plugin, 0, "a", std::ref(gates_)), b(plugin, 0, "b", std::ref(gates_)),
+      c(plugin, 0, "c", std::ref(gates_));
+  auto runs = a.Start("msys.runInPool('small', function() block('runs') end)");
+  gates_["runs"].AwaitArrivals();
+  auto queued = b.Start("msys.runInPool('small', function() block('queued') end)");
+  auto waits = c.Start("msys.runInPool('small', function() end)");
+  const auto called = steady_clock::now();
+  const auto waited = std::chrono::milliseconds(50);
+  while (steady_clock::now() - called < waited) std::this_thread::yield();
+  gates_["runs"].Open();
+  gates_["queued"].AwaitArrivals();
+  std::string queue;
+  while (!queue.starts_with("small  c")) queue = plugin.Console("threads small queue");
+  double age = 0;
+  ASSERT_EQ(std::sscanf(queue.c_str(), "small c test:1 %lf s", &age), 1) << queue;
+  EXPECT_GE(age, 0.050);
+  gates_["queued"].Open();
 }
 
 // A closure that goes on is not one that has yet to start.
