@@ -34,13 +34,6 @@ extern "C" void ExitAtOnce(int signal) {
   ::_exit(128 + signal);
 }
 
-std::uint64_t BusyJobs(const std::vector<msys_pool_stats>& pools) {
-  std::uint64_t busy = 0;
-  for (const auto& pool : pools)
-    busy += pool.queued + pool.running + pool.suspended;
-  return busy;
-}
-
 }  // namespace
 
 Host::Host(const Options& options, const Config& config)
@@ -251,19 +244,19 @@ void Host::CancelAll(bool at_once) {
   if (listener_) listener_->CancelAll(at_once);
 }
 
-// Asynchronous closures may outlive their sessions; they are let through
-// before detach would drop them.  No event says so, hence a look at the
-// figures every few milliseconds.
+// Asynchronous closures and completion functions may outlive their sessions; they
+// are let through before detach would end them.  No event says so, hence a look
+// every few milliseconds.
 void Host::WaitForPools() {
   const auto deadline = Deadline();
   boost::asio::steady_timer poll(main_);
-  while (BusyJobs(plugin_->PoolStats()) > 0 && Clock::now() < deadline) {
+  while (plugin_->PendingJobs() > 0 && Clock::now() < deadline) {
     bool elapsed = false;
     poll.expires_after(std::chrono::milliseconds(2));
     poll.async_wait([&](const auto&) { elapsed = true; });
     WaitFor(elapsed);
   }
-  const std::uint64_t busy = BusyJobs(plugin_->PoolStats());
+  const std::uint64_t busy = plugin_->PendingJobs();
   if (busy == 0) return;
   report_.drained = false;
   Logf(MSYS_LOG_ERROR, "host", "%llu jobs are still not done after %u s",

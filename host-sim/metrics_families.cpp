@@ -70,7 +70,7 @@ constexpr PoolFigure kPoolFigures[] = {
      "Threads that are in the pool now.",
      [](const auto& pool) { return ToDouble(pool.threads); }},
     {MetricType::Gauge, "msys_pool_threads_active",
-     "Threads of the pool that run a closure now.",
+     "Threads of the pool that run a closure or a completion function now.",
      [](const auto& pool) { return ToDouble(pool.threads_active); }},
 };
 
@@ -85,7 +85,8 @@ constexpr JobFigure kEnded[] = {{"done", &msys_pool_stats::done},
                                 {"refused", &msys_pool_stats::refused}};
 constexpr JobFigure kUnderWay[] = {{"queued", &msys_pool_stats::queued},
                                    {"running", &msys_pool_stats::running},
-                                   {"suspended", &msys_pool_stats::suspended}};
+                                   {"suspended", &msys_pool_stats::suspended},
+                                   {"completing", &msys_pool_stats::completing}};
 
 using Pools = std::vector<msys_pool_stats>;
 
@@ -122,8 +123,9 @@ void AddPools(Families& out, const Plugin& plugin) {
       "error), cancelled (dropped before they ran), refused (not accepted).",
       "outcome", kEnded);
   AddJobs(out, pools, MetricType::Gauge, "msys_pool_jobs",
-          "Closures in the pool now: queued, running on a thread, or suspended "
-          "(waiting for a lock, a sleep or a closure of their own).",
+          "Closures in the pool now: queued, running on a thread, suspended "
+          "(waiting for a lock, a sleep or a closure of their own), or completing "
+          "(over, but their completion functions are not).",
           "state", kUnderWay);
   AddTimes(out, plugin, pools, "msys_pool_wait_seconds",
            "To the start of a closure, from the moment at which the script that "

@@ -56,6 +56,7 @@ class Plugin {
 
   // [any]
   std::vector<msys_pool_stats> PoolStats() const;
+  std::uint64_t PendingJobs() const { return api_->pending_jobs(plugin_); }
   std::uint64_t QuantileNs(const msys_histogram& histogram,
                            double fraction) const {
     return api_->histogram_quantile_ns(&histogram, fraction);

@@ -39,6 +39,7 @@ Json ToJson(const PoolReport& pool) {
           {"queued", s.queued},
           {"running", s.running},
           {"suspended", s.suspended},
+          {"completing", s.completing},
           {"avg_concurrency", s.avg_concurrency},
           {"saturation", s.saturation},
           {"avg_wallclock_s", s.avg_wallclock_s},

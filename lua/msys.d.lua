@@ -127,11 +127,12 @@ function msys.threadpool.find(pool) end
 ---@field avg_wallclock_time_per_op number seconds from a closure's start to its end
 ---@field queue_sz integer jobs that wait for a thread
 ---@field num_threads integer threads that are in the pool now
----@field num_active_threads integer of these, running a job
----@field num_inactive_threads integer of these, not running one
+---@field num_active_threads integer of these, running a closure or a completion function
+---@field num_inactive_threads integer of these, running none
 ---@field job_num_queued integer as queue_sz
 ---@field job_num_running integer closures that have a thread now
 ---@field job_num_suspended integer closures that wait for something, without one
+---@field job_num_completing integer closures that are over, but for their completion functions
 ---@field submitted integer jobs; the sum of the next four and of those not over
 ---@field done integer
 ---@field failed integer ended with a Lua error

@@ -367,13 +367,17 @@ msys_status Console(msys_plugin* plugin, const char* command,
   });
 }
 
+std::uint64_t PendingJobs(msys_plugin* plugin) {
+  return plugin == nullptr || process::IsFork() ? 0 : plugin->engine.Jobs();
+}
+
 constexpr msys_api kApi = {
     sizeof(msys_api), MSYS_ABI_MAJOR,  MSYS_ABI_MINOR, MSYS_PLUGIN_VERSION,
     Open,             Configure,       Stop,           Close,
     Attach,           Detach,          SessionOpen,    SessionClose,
     SessionPushSelf,  Run,             Cancel,         BlockingBegin,
     BlockingEnd,      CurrentWorker,   PoolCount,      PoolStats,
-    HistogramBound,   HistogramQuantile, Console,
+    HistogramBound,   HistogramQuantile, Console,    PendingJobs,
 };
 
 }  // namespace

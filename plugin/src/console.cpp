@@ -161,10 +161,11 @@ std::string FormatPoolStats(const msys_pool_stats& s) {
   Append(out, "    Thread pool saturation: %.1f %%\n", s.saturation * 100);
   Append(out, "    Average wallclock time per op: %.6f s\n", s.avg_wallclock_s);
   Append(out, "    Threads: %u, active %u\n", s.threads, s.threads_active);
-  Append(out, "    Jobs: queued %llu, running %llu, suspended %llu\n",
+  Append(out, "    Jobs: queued %llu, running %llu, suspended %llu, completing %llu\n",
          static_cast<unsigned long long>(s.queued),
          static_cast<unsigned long long>(s.running),
-         static_cast<unsigned long long>(s.suspended));
+         static_cast<unsigned long long>(s.suspended),
+         static_cast<unsigned long long>(s.completing));
   Append(out, "    Ended: done %llu, failed %llu, cancelled %llu, refused %llu\n",
          static_cast<unsigned long long>(s.done),
          static_cast<unsigned long long>(s.failed),

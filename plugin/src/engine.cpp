@@ -106,8 +106,7 @@ std::size_t Engine::InTransit() {
 void Engine::ReportLeft(std::string& error) {
   const std::uint64_t now = NowNs();
   if (now < deadline_ns_) {
-    std::uint64_t jobs = 0;
-    ForEachState([&](State& state) { jobs += state.jobs(); });
+    const std::uint64_t jobs = Jobs();
     if (jobs > 0) {
       error = std::to_string(jobs) + " jobs are still being drained; call stop() again";
       return;

@@ -70,6 +70,12 @@ class Engine {
   // Nothing is left that close() would pull the ground from under.
   bool Closable() { return Drained(0, false, true) && AtRest(0); }
 
+  // [any] Submitted and not over, in all attached states.
+  std::uint64_t Jobs() EXCLUDES(mu_) {
+    WaitableLock lock(mu_);
+    return JobsLeft();
+  }
+
   // Calls visit(state) for every attached state; it cannot be detached
   // meanwhile.
   template <typename Visit>

@@ -132,6 +132,8 @@ void CountEnd(Slice& slice, Job& job, bool failed, lua_State* L, int first) {
 // The same, with what is to follow it below: a box at `first` - 3.
 void CountEndAndKeep(Slice& slice, Job& job, bool failed, lua_State* L, int first) {
   job.stage = job.mode == JobMode::kCompletion ? JobStage::kOver : JobStage::kEnded;
+  job.completing = true;
+  job.stats()->completing.Add(1);  // of a pool: runInInst has no completion
   CountEnd(slice, job, failed, L, first);
   KeepResults(job, L, first - 3, first);
   Deliver(job, L, first, /*keep=*/true);
@@ -358,6 +360,7 @@ void EndJob(Job& job) {
   State& state = job.state;
   // The slot has kept the box until here; scripts may keep it longer.
   if (job.box != nullptr) job.box->job = nullptr;
+  if (job.completing) job.stats()->completing.Add(UINT64_MAX);  // one fewer
   state.anchors.Drop(job.slot);
   job.ReleaseTls();
   job.stage = JobStage::kOver;

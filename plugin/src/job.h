@@ -95,6 +95,7 @@ struct Job final : Wait {
   bool admitted = false;         // holds a place in the backlog
   bool failed = false;
   bool listed = false;           // among the state's running jobs
+  bool completing = false;       // counted as one whose completion function is not over
   bool abandoned = false;        // dropped as soon as there is room for it
   bool shares_tls = false;       // holds a reference; else its caller, which waits
   Anchors::Slot slot = Anchors::kNone;  // the closure, or the box

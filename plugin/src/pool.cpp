@@ -403,6 +403,7 @@ void AddLane(const LaneStats& lane, msys_pool_stats& out) {
   out.parked += lane.parked.get();
   out.suspended += lane.suspended.get();
   out.running += lane.started.get();  // with the suspended ones; see Snapshot
+  out.completing += lane.completing.get();
   out.avg_concurrency += static_cast<double>(lane.active_sum.get());
   out.saturation += static_cast<double>(lane.saturation_sum_ppm.get());
   lane.wait.AddTo(out.wait);
@@ -474,7 +475,7 @@ void Pool::Snapshot(msys_pool_stats& out) {
   out.backlog = backlog.size();
   out.threads = active();
   out.threads_active = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(out.threads, out.running));
+      std::min<std::uint64_t>(out.threads, out.running + out.completing));
   if (measured > 0) {
     out.avg_concurrency /= measured;
     out.saturation /= measured * 1e6;

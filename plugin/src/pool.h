@@ -53,6 +53,7 @@ class WorkerSlot;
 struct LaneStats {
   Counter submitted, invocations, done, failed, cancelled, refused, parked;
   Counter started, suspended;       // now: begun and not ended; of these, waiting
+  Counter completing;               // now: completion functions that are not over
   Counter active_sum;               // over invocations, running ones seen
   Counter saturation_sum_ppm;       // the same over concurrency, in millionths
   Histogram wait, run;

@@ -77,7 +77,7 @@ TEST_F(ConsoleTest, WhatRunsAndWhatWaits) {
     std::this_thread::yield();
   }
   ExpectMatch(Ask("threads busy"), "one  policies  test:1  ");
-  ExpectMatch(Ask("threads one stats"), "Jobs: queued 2, running 1, suspended 0\n");
+  ExpectMatch(Ask("threads one stats"), "Jobs: queued 2, running 1, suspended 0, completing 0\n");
   ExpectMatch(Ask("threads stats"), "one thread pool: concurrency 1\n");
   loop->Cancel();
   gates_["first"].Open();
@@ -179,7 +179,8 @@ TEST_F(ConsoleTest, ACompletionFunctionIsNoClosureThatRuns) {
   gates_["hold"].AwaitArrivals();
   const msys_pool_stats stats = plugin_.Stats("one");
   EXPECT_EQ(stats.running, 0u);
-  EXPECT_EQ(stats.threads_active, 0u);
+  EXPECT_EQ(stats.completing, 1u);
+  EXPECT_EQ(stats.threads_active, 1u);
   EXPECT_EQ(stats.threads, 1u);
   gates_["hold"].Open();
 }

@@ -33,7 +33,7 @@ struct msys_plugin {
   std::atomic<int> states{0};
   std::atomic<int> sessions{0};
   std::atomic<std::uint64_t> calls{0};
-  std::atomic<int> lingering{0};  // how often figures still show a running job
+  std::atomic<int> lingering{0};  // how often a job is still pending
 };
 
 struct FakeRun {
@@ -266,7 +266,6 @@ msys_status PoolStats(msys_plugin* plugin, std::uint32_t,
   out->concurrency = 50;
   out->submitted = out->invocations = out->done = plugin->calls;
   out->running = plugin->lingering > 0 ? 1 : 0;
-  if (out->running > 0) --plugin->lingering;
   out->avg_concurrency = 1.05;
   out->saturation = 0.021;
   out->avg_wallclock_s = 0.000345;
@@ -279,6 +278,12 @@ msys_status Console(msys_plugin*, const char*,
                     void (*write)(void*, const char*, std::size_t), void* ctx) {
   write(ctx, "ok\n", 3);
   return MSYS_OK;
+}
+
+std::uint64_t PendingJobs(msys_plugin* plugin) {
+  if (plugin->lingering == 0) return 0;
+  --plugin->lingering;
+  return 1;
 }
 
 const msys_api kApi = {sizeof(msys_api),
@@ -303,7 +308,8 @@ const msys_api kApi = {sizeof(msys_api),
                        PoolStats,
                        Bound,
                        Quantile,
-                       Console};
+                       Console,
+                       PendingJobs};
 
 }  // namespace
 

@@ -318,7 +318,7 @@ TEST_F(HostTest, SigtermCancelsWhatDoesNotFinish) {
   EXPECT_NE(ran.err.find("lua: dealloc"), std::string::npos);
 }
 
-// The fake's figures show a running job when the sessions are over.
+// The fake has a job that is pending when the sessions are over.
 TEST_F(HostTest, AfterSigtermJobsAreStillWaitedFor) {
   const Ran ran = Run(R"(
     local asked

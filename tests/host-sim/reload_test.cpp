@@ -33,6 +33,15 @@ class ReloadTest : public LiveHost {
     const ControlAnswer answer = Ask("config reload");
     EXPECT_TRUE(answer.good) << answer.text;
   }
+  // How many closures the pool "work" has started.
+  std::uint64_t Started() {
+    const std::string text = Ask("threads work stats").text;
+    const std::string label = "Total invocations: ";
+    return std::stoull(text.substr(text.find(label) + label.size()));
+  }
+  static std::string Tail(const std::string& text) {
+    return text.size() < 4000 ? text : text.substr(text.size() - 4000);
+  }
   bool Has(const std::string& command, const std::string& wanted) {
     return Ask(command).text.find(wanted) != std::string::npos;
   }
@@ -55,6 +64,8 @@ TEST_F(ReloadTest, UnderLoadNothingIsLostOrRunTwice) {
                         Await("threads work stats", "concurrency 3");
                         for (int i = 0; i < 100; ++i) {
                           const int n = i % 7 + 1;
+                          for (const auto before = Started(); Started() < before + 2;)
+                            std::this_thread::yield();
                           Reload(Work(n) + " ThreadPool \"new" +
                                  std::to_string(i) + "\" { }");
                           EXPECT_TRUE(Has("threads work stats",
@@ -69,7 +80,7 @@ TEST_F(ReloadTest, UnderLoadNothingIsLostOrRunTwice) {
                         }
                         ::kill(::getpid(), SIGTERM);
                       });
-  EXPECT_EQ(ran.status, kExitDone) << ran.err.substr(0, 4000);
+  EXPECT_EQ(ran.status, kExitDone) << Tail(ran.err);
   EXPECT_GT(ran.of("started"), 50u);
   EXPECT_EQ(ran.of("accepted"), ran.of("started"));
   const auto work = ran.pool("work");

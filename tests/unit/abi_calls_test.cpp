@@ -305,8 +305,13 @@ TEST_F(CallsTest, StatisticsOfAnySize) {
     stats.struct_size = size;
     EXPECT_EQ(api.pool_stats(plugin.handle, 0, &stats), MSYS_E_ABI);
   }
+  stats.completing = 7;
+  stats.struct_size = offsetof(msys_pool_stats, completing);  // of ABI 1.1
+  EXPECT_EQ(api.pool_stats(plugin.handle, 0, &stats), MSYS_OK);
+  EXPECT_EQ(stats.completing, 7u);
   stats.struct_size = UINT32_MAX;
   EXPECT_EQ(api.pool_stats(plugin.handle, 0, &stats), MSYS_OK);
+  EXPECT_EQ(stats.completing, 0u);
   EXPECT_EQ(stats.struct_size, sizeof stats);
   EXPECT_EQ(api.pool_stats(plugin.handle, 9, &stats), MSYS_E_NOT_FOUND);
   EXPECT_EQ(api.pool_stats(plugin.handle, UINT32_MAX, &stats), MSYS_E_NOT_FOUND);
@@ -320,6 +325,29 @@ TEST_F(CallsTest, StatisticsOfAnySize) {
   EXPECT_EQ(worker.worker, 0);
   EXPECT_EQ(worker.pool, nullptr);
   EXPECT_EQ(api.histogram_quantile_ns(nullptr, 0.5), 0u);
+}
+
+TEST_F(CallsTest, JobsArePendingUntilTheirCompletionFunctionsAreOver) {
+  Gates gates(api);
+  TestState other(plugin, 1, "other", std::ref(gates));
+  const auto pending = [&] { return api.pending_jobs(plugin.handle); };
+  EXPECT_EQ(api.pending_jobs(nullptr), 0u);
+  EXPECT_EQ(pending(), 0u);
+  for (const char* mode : {"nil", "msys.core.ECTP_COMPLETE_CALLBACK_SCHED"}) {
+    const std::string name = mode;
+    EXPECT_EQ(other.Run("msys.runInPool('one', function() block('f" + name +
+                        "') end, function() msys.runInPool('IO', function() block('g" +
+                        name + "') end) end, " + mode + ")").text(), "OK");
+    gates["f" + name].AwaitArrivals();
+    EXPECT_EQ(pending(), 1u);
+    gates["f" + name].Open();
+    gates["g" + name].AwaitArrivals();
+    EXPECT_EQ(pending(), 2u) << "one waits for the other";
+    EXPECT_EQ(plugin.Stats("one").completing, 1u);
+    gates["g" + name].Open();
+    while (pending() > 0) std::this_thread::yield();
+    EXPECT_EQ(plugin.Stats("one").completing, 0u);
+  }
 }
 
 TEST_F(CallsTest, LuaOutsideOfACallout) {

@@ -99,7 +99,7 @@ struct lua_State;
 #define MSYS_PLUGIN_VERSION "1.0.0"
 
 #define MSYS_ABI_MAJOR 1
-#define MSYS_ABI_MINOR 1
+#define MSYS_ABI_MINOR 2
 
 /* True when `field` lies inside the struct `s` as its sender compiled it. */
 #define MSYS_HAS(s, field) \
@@ -331,7 +331,8 @@ typedef struct msys_pool_stats {
   uint32_t concurrency;
   uint32_t backlog;
   uint32_t threads;        /* threads that are in the pool now */
-  uint32_t threads_active; /* of these, running a job */
+  uint32_t threads_active; /* of these, running a closure or a completion */
+                           /* function */
   uint64_t submitted;      /* = done + failed + cancelled + refused + queued */
                            /*   + running + suspended */
   uint64_t invocations;    /* closures started */
@@ -350,6 +351,9 @@ typedef struct msys_pool_stats {
                            /* that submitted waited or ended; room in the */
                            /* backlog is waited for, too */
   msys_histogram run;      /* from start to end */
+  /* Since ABI 1.2: */
+  uint64_t completing;     /* now, completion functions that have to run yet or */
+                           /* run; their closures are done or failed */
 } msys_pool_stats;
 
 typedef struct msys_worker {
@@ -472,6 +476,12 @@ typedef struct msys_api {
                          void (*write)(void *ctx, const char *text,
                                        size_t length),
                          void *ctx);
+
+  /* [any] Since ABI 1.2.  How many jobs the scripts of all attached states have
+   * submitted that are not over, their completion functions included; 0 in a fork.
+   * detach() drops those that have not started and ends what the others wait for:
+   * a host that wants to have them finish looks here before. */
+  uint64_t (*pending_jobs)(msys_plugin *plugin);
 } msys_api;
 
 #if defined(__GNUC__)

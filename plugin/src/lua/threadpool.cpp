@@ -97,6 +97,7 @@ int l_stat(lua_State* L) {
   SetInteger(L, "job_num_queued", s.queued);
   SetInteger(L, "job_num_running", s.running);
   SetInteger(L, "job_num_suspended", s.suspended);
+  SetInteger(L, "job_num_completing", s.completing);
   SetInteger(L, "submitted", s.submitted);
   SetInteger(L, "done", s.done);
   SetInteger(L, "failed", s.failed);
