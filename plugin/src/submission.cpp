@@ -181,24 +181,19 @@ bool SubmitJobNow(Slice& slice, Job& job) {
 }
 
 void Flush(Slice& slice, Outbox& outbox) {
-  Job* job = outbox.first;
-  if (job == nullptr) return;
-  outbox = Outbox{};
-  while (job != nullptr) {
-    Job* next = job->next;
-    job->outbox = nullptr;
+  // One at a time: a finaliser that runs while one is dropped may cancel others.
+  while (Job* job = outbox.first) {
+    RemoveFromOutbox(*job);
     // Submitted before everything queued was cancelled, by a closure that was in
-    // a blocking region at the time.
+    // a blocking region at the time, or by a finaliser.
     if (const char* why = slice.state->why_cancelled()) {
       LogDropped(*job, why);
       DropJob(*job, why);
-      job = next;
       continue;
     }
     job->work.run = &StartJob;
     job->work.order = slice.Now();
     slice.state->Queue(*job->lane, job->work);
-    job = next;
   }
 }
 

@@ -62,6 +62,87 @@ TEST(DetachTest, WhatABlockingRegionHadSubmittedIsDropped) {
                          "being detached"}), 1u);
 }
 
+// Each text for who waits is an allocation, and may run a finaliser.
+constexpr char kCancelOthers[] = R"(
+  jobs = {}
+  function cancel_others()
+    for i = 2, #jobs do if jobs[i]:cancel() then cancelled = (cancelled or 0) + 1 end end
+  end
+  function submit()
+    for i = 1, 50 do
+      local _
+      _, jobs[i] = msys.runInPool('IO', function() end, function() end)
+    end
+  end
+  collectgarbage() collectgarbage 'stop'
+  collectgarbage('incremental', 100, 1000, 40) collectgarbage('setpause', 0)
+)";
+
+void ExpectEachCancelledOnce(FakeHost& host, TestPlugin& plugin, TestState& state) {
+  host.On(0, [&] {
+    EXPECT_EQ(lua_getglobal(state.L, "cancelled"), LUA_TNUMBER) << "no finaliser has run";
+    lua_pop(state.L, 1);
+  });
+  const msys_pool_stats io = plugin.Stats("IO");
+  EXPECT_EQ(io.submitted, 50u);
+  EXPECT_EQ(io.cancelled, 50u);
+}
+
+TEST(DetachTest, AFinaliserCancelsWhatIsBeingDropped) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  ASSERT_EQ(state.Run(std::string(kCancelOthers) + R"(
+    msys.runInPool('CPU', function()
+      submit()
+      setmetatable({}, { __gc = cancel_others })
+      block()
+      collectgarbage 'restart'
+    end, true))").text(), "OK");
+  gates["block"].AwaitArrivals();
+  state.Detach();
+  host.On(0, [] {});  // the loop has dropped what was queued
+  gates["block"].Open();
+  state.AwaitDetached();
+  ExpectEachCancelledOnce(host, plugin, state);
+}
+
+// The same of what finalisers themselves submit, outside of scripts: the loop takes a
+// coroutine for a callout, and detaches the state behind it.
+TEST(DetachTest, AFinaliserCancelsWhatAnotherHasSubmitted) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  ASSERT_EQ(state.Run("coroutine.running() " + std::string(kCancelOthers) + R"(
+    msys.runInPool('CPU', function()
+      coroutine.running()
+      local many = {}
+      for i = 1, 50000 do many[i] = i end
+      local function second()
+        setmetatable({}, { __gc = function()
+          if jobs[1]:status() == 'queued' then second() else cancel_others() end
+        end })
+      end
+      collectgarbage() collectgarbage 'stop'
+      setmetatable({}, { __gc = function() submit() second() end })
+      hold()
+      collectgarbage 'restart'
+      table.unpack(many)
+    end, true))").text(), "OK");
+  gates["hold"].AwaitArrivals();
+  auto callout = state.Start("return 1");
+  state.Detach();
+  gates["hold"].Open();
+  state.AwaitDetached();
+  ExpectEachCancelledOnce(host, plugin, state);
+  host.On(0, [&] {  // the one that waits for what is over now
+    lua_pushcfunction(state.L, [](lua_State*) { return 0; });
+    lua_setglobal(state.L, "cancel_others");
+  });
+}
+
 // What it had queued is gone, and so is its lane's place in the pool's line.
 TEST(DetachTest, WaitsForNoPlaceInAPoolThatIsBusy) {
   FakeHost host;
