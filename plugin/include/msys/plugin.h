@@ -24,7 +24,7 @@
  *
  * Lua comes from the host: lua_* symbols must be visible to the plugin when it
  * is loaded (link with -rdynamic, or load liblua5.4 with RTLD_GLOBAL).  Both a
- * C build of Lua 5.4 (errors are longjmp) and a C++ build (errors are
+ * C build of Lua 5.4.4 or later (errors are longjmp) and a C++ build (errors are
  * exceptions) will do, if its functions have C's names: those of Debian's
  * lua5.4-c++ have C++'s since Debian 13.
  *

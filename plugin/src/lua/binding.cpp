@@ -1,5 +1,6 @@
 #include "binding.h"
 
+#include <atomic>
 #include <cstdio>
 
 #include "../process.h"
@@ -175,10 +176,54 @@ void PushModule(lua_State* L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kModule);
 }
 
+namespace {
+
+int TryInFinaliser(lua_State* L) {
+  *static_cast<bool*>(lua_touserdata(L, lua_upvalueindex(1))) =
+      lua_gc(L, LUA_GCCOUNT) < 0;
+  return 0;
+}
+
+// The place of the answer  ->  garbage whose finaliser writes it
+int MakeProbe(lua_State* L) {
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, &TryInFinaliser, 1);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+// InFinaliser() can tell, of every state: asked in one that is made for that.
+// [-0, +0, e]
+void CheckFinalisersAreSeen(lua_State* L) {
+  static std::atomic<bool> known{false};  // relaxed: it orders nothing
+  if (known.load(std::memory_order_relaxed)) return;
+  lua_State* probe = luaL_newstate();
+  bool made = false;
+  bool seen = false;
+  if (probe != nullptr) {
+    lua_pushcfunction(probe, &MakeProbe);
+    lua_pushlightuserdata(probe, &seen);
+    made = lua_pcall(probe, 1, 1, 0) == LUA_OK;
+    lua_close(probe);
+  }
+  if (!made) luaL_error(L, "not enough memory");
+  if (!seen) {
+    luaL_error(L, "this Lua does not say when a finaliser runs, as those before 5.4.4; "
+               "give the host a newer one");
+  }
+  known.store(true, std::memory_order_relaxed);
+}
+
+}  // namespace
+
 int OpenBinding(lua_State* L) {
   auto* state = static_cast<State*>(lua_touserdata(L, 1));
   lua_settop(L, 1);
   luaL_checkversion(L);
+  CheckFinalisersAreSeen(L);
 
   if (lua_getfield(L, LUA_REGISTRYINDEX, kAttached) != LUA_TNIL) {
     return luaL_error(L, "this Lua state is attached already, as %s",
