@@ -173,8 +173,9 @@ void PhaseRunner::Finish(lua_State* L, msys_status status, int count) noexcept {
   if (status == MSYS_OK) {
     TakeResults(L, count);
   } else if (status == MSYS_E_LUA) {
-    const char* text = lua_tostring(L, -1);
-    Fail(text ? text : "failed");
+    std::size_t size = 0;
+    const char* text = lua_tolstring(L, -1, &size);
+    Fail({text, size});
     // dealloc of the other modules runs nevertheless.
     more_ = phase_ == Phase::kDealloc;
   } else if (status == MSYS_E_CANCELLED) {

@@ -78,7 +78,7 @@ int FinishMain(lua_State* L) {
 
 void LogFinishError(State& state, const Finish& request, lua_State* L) {
   char text[2048] = "an error value that is not a string";
-  if (lua_type(L, -1) == LUA_TSTRING) OneLine(lua_tostring(L, -1), text, sizeof text);
+  if (lua_type(L, -1) == LUA_TSTRING) OneLine(StringAt(L, -1), text, sizeof text);
   state.engine.host().Log(MSYS_LOG_ERROR, "callout", "%s of state %s: finish() failed: %s",
                           request.name, state.name.c_str(), text);
 }

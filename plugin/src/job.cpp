@@ -14,11 +14,12 @@ namespace {
 
 void EndScript(Script& script) {
   State& state = script.state;
+  if (script.held != nullptr) ReleaseHeld(script);
   if (script.co.L != nullptr) state.coroutines.Return(script.co, !script.exposed);
   state.FreeScript(script);
 }
 
-void LogFailure(const Job& job, const char* what, const char* text) {
+void LogFailure(const Job& job, const char* what, std::string_view text) {
   char line[3072];
   OneLine(text, line, sizeof line);
   char where[128];
@@ -31,11 +32,10 @@ void LogFailure(const Job& job, const char* what, const char* text) {
 
 // `co` ends with false, error value, traceback or nil.
 void LogScriptFailure(const Job& job, const char* what, lua_State* co) {
-  const char* text = lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1)
-                     : lua_type(co, -2) == LUA_TSTRING
-                         ? lua_tostring(co, -2)
-                         : "an error value that is not a string";
-  LogFailure(job, what, text);
+  LogFailure(job, what,
+             lua_type(co, -1) == LUA_TSTRING   ? StringAt(co, -1)
+             : lua_type(co, -2) == LUA_TSTRING ? StringAt(co, -2)
+                                               : "an error value that is not a string");
 }
 
 // Moves the values of `from`, from index `first` on, to the caller of a synchronous
@@ -207,7 +207,6 @@ void PushCompletion(const Job& job, lua_State* co, lua_CFunction first) {
 void AfterCompletion(Job& job) {
   Script& script = *job.runner;
   lua_State* co = script.co.L;
-  if (script.held != nullptr) ReleaseHeld(script);
   const bool failed = !lua_toboolean(co, 1);
   TraceOver(job, MSYS_TRACE_COMPLETED, failed);
   if (failed) LogScriptFailure(job, "the completion function for", co);
@@ -292,10 +291,7 @@ void EndWithoutMemory(Job& job) {
   if (job.box != nullptr) {
     LogFailure(job, "the completion function for", "not enough memory");
   }
-  if (job.runner != nullptr) {
-    if (job.runner->held != nullptr) ReleaseHeld(*job.runner);
-    EndScript(*job.runner);
-  }
+  if (job.runner != nullptr) EndScript(*job.runner);
   EndJob(job);
 }
 

@@ -112,7 +112,7 @@ void LogCloseFailure(Script& script, const char* place, lua_State* co) {
   char line[2048] = "not enough memory";
   if (lua_checkstack(co, 4)) {
     script.state.PushErrorText(co, lua_gettop(co));
-    OneLine(lua_tostring(co, -1), line, sizeof line);
+    OneLine(StringAt(co, -1), line, sizeof line);
   }
   script.state.engine.host().Log(
       MSYS_LOG_ERROR,
@@ -195,7 +195,9 @@ int KeepTraceback(lua_State* L) {
   if (script == nullptr) return 1;
   State& state = script->state;
   state.PushErrorText(L, 1);
-  luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  lua_pushliteral(L, "\n");
+  luaL_traceback(L, L, nullptr, 1);  // with a message it would be cut at a NUL
+  lua_concat(L, 3);
   state.anchors.Drop(script->traceback);  // of an error that this one replaces
   script->traceback = state.anchors.Put(L);
   lua_settop(L, 1);

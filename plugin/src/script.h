@@ -8,6 +8,7 @@
 #include <msys/plugin.h>
 
 #include <cstdint>
+#include <string_view>
 
 #include "clock.h"
 #include "coroutines.h"
@@ -151,6 +152,13 @@ Script* RunningScript(lua_State* L);
 int KeepTraceback(lua_State* L);
 // What it has kept, or nil; it keeps it no longer.  [-0, +1, -]
 void PushTraceback(lua_State* L);
+
+// The bytes of the string at `index`.  [-0, +0, -]
+inline std::string_view StringAt(lua_State* L, int index) {
+  std::size_t size = 0;
+  const char* text = lua_tolstring(L, index, &size);
+  return {text, size};
+}
 
 // Ends a suspended script, or one that has failed, for good: its coroutines are
 // closed from the innermost outwards, their <close> variables run.  What these

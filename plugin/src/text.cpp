@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -31,15 +32,22 @@ void HideControls(char* text) {
   }
 }
 
-void OneLine(const char* text, char* out, std::size_t size) {
+void OneLine(std::string_view text, char* out, std::size_t size) {
   std::size_t n = 0;
-  for (const char* c = text; *c != '\0' && n + 4 < size; ++c) {
-    if (*c == '\n') {
-      std::memcpy(out + n, " | ", 3);
-      n += 3;
-      while (c[1] == '\t' || c[1] == ' ') ++c;
+  const auto put = [&](std::string_view piece) {
+    std::memcpy(out + n, piece.data(), piece.size());
+    n += piece.size();
+  };
+  while (!text.empty() && n + 5 < size) {
+    const char c = text.front();
+    text.remove_prefix(1);
+    if (c == '\0') {
+      put("\\x00");
+    } else if (c != '\n') {
+      out[n++] = c;
     } else {
-      out[n++] = *c;
+      put(" | ");
+      text.remove_prefix(std::min(text.find_first_not_of("\t "), text.size()));
     }
   }
   out[n] = '\0';

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 namespace msys {
 
@@ -15,8 +16,8 @@ void FormatSource(const char* source, int line, char* out, std::size_t size);
 // What names a place is a script's, and must not begin a new line of a log.
 void HideControls(char* text);
 
-// Any text as one line: newlines of a traceback become " | ".
-void OneLine(const char* text, char* out, std::size_t size);
+// Any text as one line: newlines of a traceback become " | ", NUL bytes "\x00".
+void OneLine(std::string_view text, char* out, std::size_t size);
 
 // Any bytes as readable text in quotes.
 void Quote(const char* bytes, std::size_t length, char* out, std::size_t size);

@@ -204,6 +204,14 @@ inline constexpr Form kForms[] = {
     {"lock_that_is_kept", "msys.lock 'one' return msys.runInPool('CPU', function() "
      "  msys.lock 'two' return 1 end)",
      "0 true 1"},
+    {"lock_by_a_finaliser_when_the_closure_has_ended",
+     "local _, job = msys.runInPool('CPU', function() "
+     "  coroutine.running() collectgarbage() collectgarbage 'stop' "
+     "  setmetatable({}, { __gc = function() msys.lock 'one' end }) "
+     "  collectgarbage 'restart' return 1, 2, 3, 4, 5, 6 end, "
+     "  function() end, msys.core.ECTP_COMPLETE_CALLBACK_SCHED) "
+     "return select('#', job:wait())",
+     "0 7"},
     {"lock_of_one_that_yields_in_c",
      "return msys.runInPool('CPU', function() msys.lock 'one' c_yield() end)",
      "0 false attempt to yield from outside a coroutine"},

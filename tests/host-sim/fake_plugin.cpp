@@ -73,7 +73,10 @@ void End(FakeRun* run, msys_status status, int count) {
 
 void Failed(FakeRun* run) {  // the error value is on top of co
   lua_checkstack(run->co, LUA_MINSTACK);  // after an error there may be none
-  luaL_traceback(run->co, run->co, luaL_tolstring(run->co, -1, nullptr), 0);
+  luaL_tolstring(run->co, -1, nullptr);
+  lua_pushliteral(run->co, "\n");
+  luaL_traceback(run->co, run->co, nullptr, 0);
+  lua_concat(run->co, 3);
   lua_remove(run->co, -2);
   End(run, MSYS_E_LUA, 2);
 }

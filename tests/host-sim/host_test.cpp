@@ -250,6 +250,11 @@ TEST_F(HostTest, RefusedRecipientsAreLeftOut) {
   EXPECT_EQ(ran.of("rejected"), 1u) << ran.err;
 }
 
+TEST_F(HostTest, AnErrorIsLoggedWithTheBytesThatItHas) {
+  const Ran ran = Run("function mod:validate_data() error('zero\\0after', 0) end");
+  EXPECT_NE(ran.err.find("validate_data: zero\\x00after"), std::string::npos) << ran.err;
+}
+
 TEST_F(HostTest, RunInPoolSuspendsAndSessionsShareStates) {
   const Ran ran =
       Run(R"(

@@ -61,6 +61,7 @@ test.case("long and binary messages are one line", function()
   msys.runInPool("one", function() error("zero\0after\nnewline\r\1", 0) end, true)
   test.drain("one")
   test.equal(before + 2, test.logged("of state home failed"))
+  test.matches("failed: zero\\x00after | newline", last_line("zero"))
   for _, text in ipairs(test.log()) do
     assert(not text:find("\n"), "a newline in a log line")
     assert(#text < 5000, "a long log line")
@@ -94,6 +95,14 @@ test.case("a failing callout: finish() gets error value and traceback", function
   test.equal(test.status.lua, status)
   test.equal(thing, value)
   test.matches("^table: 0x%x+\nstack traceback:\n", trace)
+end)
+
+test.case("also with a NUL in it", function()
+  local callout = test.start(function() error("zero\0after", 0) end)
+  local status, value, text = test.wait(callout)
+  test.equal(test.status.lua, status)
+  test.equal("zero\0after", value)
+  test.matches("^zero%zafter\nstack traceback:\n", text)
 end)
 
 test.case("a close variable sees the error value as it was", function()

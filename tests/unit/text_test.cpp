@@ -14,7 +14,7 @@ std::string Source(const char* source, int line, std::size_t size = 64) {
   return out.c_str();
 }
 
-std::string Line(const char* text, std::size_t size = 64) {
+std::string Line(std::string_view text, std::size_t size = 64) {
   std::string out(size, 'x');
   OneLine(text, out.data(), size);
   return out.c_str();
@@ -56,10 +56,13 @@ TEST(TextTest, ATracebackIsOneLine) {
   EXPECT_EQ(Line("failed\nstack traceback:\n\t[C]: in error\n  a"),
             "failed | stack traceback: | [C]: in error | a");
   EXPECT_EQ(Line(""), "");
+  EXPECT_EQ(Line("last\n\t"), "last | ");
+  EXPECT_EQ(Line(std::string_view("nul\0after", 9)), "nul\\x00after");
 }
 
 TEST(TextTest, WhatIsTooLongIsCut) {
   for (std::size_t size = 8; size < 24; ++size) {
+    EXPECT_LT(Line(std::string(50, '\0'), size).size(), size);
     EXPECT_LT(Line("a\nb\nc\nd\ne\nf\ng\nh\ni", size).size(), size);
     EXPECT_LT(Quoted("a\nb\nc\nd\ne\nf\ng\nh\ni", size).size(), size);
   }
