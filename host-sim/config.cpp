@@ -13,7 +13,10 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <utility>
 
+#include "config_key.h"
+#include "control.h"
 #include "endpoint.h"
 #include "log.h"
 
@@ -25,6 +28,7 @@ struct Reading {
   std::string file;
   std::filesystem::path base;  // the folder of the first one
   std::string* errors = nullptr;
+  const cfg_t* root = nullptr;
   int lines = 0;
   int depth = 0;
 } reading;
@@ -32,6 +36,18 @@ struct Reading {
 // libconfuse does not mind a section that is still open at the end.  So this
 // option is appended, which only the top level knows.
 constexpr char kEnd[] = "end_of_configuration";
+
+// "; ThreadPool has Concurrency, Backlog, Stack_Size"
+std::string KnownKeys(cfg_t& cfg) {
+  std::string out = "; " + std::string(&cfg == reading.root ? "there are" : cfg.name) +
+                    (&cfg == reading.root ? " " : " has ");
+  const char* separator = "";
+  for (const cfg_opt_t* opt = cfg.opts; opt->name != nullptr; ++opt) {
+    if (std::strcmp(opt->name, kEnd) == 0) continue;
+    out += std::exchange(separator, ", ") + std::string(opt->name);
+  }
+  return out;
+}
 
 void OnError(cfg_t* cfg, const char* format, va_list args) {
   char text[512];
@@ -41,27 +57,12 @@ void OnError(cfg_t* cfg, const char* format, va_list args) {
     line += ":" + std::to_string(std::min(cfg->line, reading.lines));
   if (std::strstr(text, kEnd))
     std::snprintf(text, sizeof text, "a } is missing before the end");
-  *reading.errors += line + ": " + text + "\n";
-}
-
-long LastInt(cfg_opt_t* opt) {
-  return cfg_opt_getnint(opt, cfg_opt_size(opt) - 1);
-}
-const char* LastString(cfg_opt_t* opt) {
-  return cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
-}
-
-int CheckRange(cfg_t* cfg, cfg_opt_t* opt, long low, long high) {
-  const long value = LastInt(opt);
-  if (value >= low && value <= high) return 0;
-  cfg_error(cfg, "%s = %ld is out of range: %ld to %ld are allowed",
-            cfg_opt_name(opt), value, low, high);
-  return -1;
-}
-
-template <long kLow, long kHigh>
-int CheckInt(cfg_t* cfg, cfg_opt_t* opt) {
-  return CheckRange(cfg, opt, kLow, kHigh);
+  *reading.errors += line + ": " + text;
+  if (std::strcmp(text, "premature end of file") == 0)
+    *reading.errors += ": a string's \" or a stanza's } may be missing";
+  else if (cfg && std::strstr(text, "no such option"))
+    *reading.errors += KnownKeys(*cfg);
+  *reading.errors += "\n";
 }
 
 int CheckStackSize(cfg_t* cfg, cfg_opt_t* opt) {
@@ -102,12 +103,6 @@ int CheckMetricsAddress(cfg_t* cfg, cfg_opt_t* opt) {
   return -1;
 }
 
-int CheckNotEmpty(cfg_t* cfg, cfg_opt_t* opt) {
-  if (*LastString(opt) != '\0') return 0;
-  cfg_error(cfg, "%s is empty", cfg_opt_name(opt));
-  return -1;
-}
-
 int CheckPool(cfg_t* cfg, cfg_opt_t* opt) {
   cfg_t* section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
   const std::string name = cfg_title(section) ? cfg_title(section) : "";
@@ -133,8 +128,14 @@ int CheckScript(cfg_t* cfg, cfg_opt_t* opt) {
 
 bool Parse(cfg_t* cfg, std::istream& in) {
   std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // some editors' UTF-8 mark
   if (!text.ends_with('\n')) text += '\n';
   reading.lines = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+  if (const auto at = text.find('\0'); at != text.npos) {
+    cfg->line = 1 + static_cast<int>(std::count(text.begin(), text.begin() + at, '\n'));
+    cfg_error(cfg, "a NUL byte: this is no text file");
+    return false;
+  }
   text += std::string(kEnd) + " = 1\n";
   const std::unique_ptr<FILE, int (*)(FILE*)> stream(
       ::fmemopen(text.data(), text.size(), "r"), std::fclose);
@@ -194,17 +195,19 @@ CfgPtr MakeParser() {
   static cfg_opt_t plugin[] = {CFG_STR("Path", nullptr, CFGF_NODEFAULT),
                                CFG_STR("Completion_Returns", "job", CFGF_NONE),
                                CFG_END()};
-  static cfg_opt_t pool[] = {CFG_INT("Concurrency", -1, CFGF_NODEFAULT),
-                             CFG_INT("Backlog", -1, CFGF_NODEFAULT),
-                             CFG_STR("Stack_Size", nullptr, CFGF_NODEFAULT),
-                             CFG_END()};
-  static cfg_opt_t loop[] = {CFG_INT("Concurrency", 1, CFGF_NONE),
-                             CFG_INT("Idle_Poll", 0, CFGF_NONE), CFG_END()};
+  static cfg_opt_t pool[] = {
+      CFG_INT_CB("Concurrency", -1, CFGF_NODEFAULT, (Number<0, 1024>)),
+      CFG_INT_CB("Backlog", -1, CFGF_NODEFAULT, (Number<0, 1'000'000'000>)),
+      CFG_STR("Stack_Size", nullptr, CFGF_NODEFAULT), CFG_END()};
+  static cfg_opt_t loop[] = {
+      CFG_INT_CB("Concurrency", 1, CFGF_NONE, (Number<1, 64>)),
+      CFG_INT_CB("Idle_Poll", 0, CFGF_NONE, (Number<0, 10'000>)), CFG_END()};
   static cfg_opt_t script[] = {CFG_STR("Source", nullptr, CFGF_NODEFAULT),
                                CFG_END()};
   constexpr cfg_flag_t kNamed = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
-  static cfg_opt_t lua[] = {CFG_INT("Max_States", 16, CFGF_NONE),
-                            CFG_SEC("Script", script, kNamed), CFG_END()};
+  static cfg_opt_t lua[] = {
+      CFG_INT_CB("Max_States", 16, CFGF_NONE, (Number<1, 100'000>)),
+      CFG_SEC("Script", script, kNamed), CFG_END()};
   static cfg_opt_t log[] = {CFG_STR("Level", "info", CFGF_NONE),
                             CFG_STR("File", nullptr, CFGF_NODEFAULT),
                             CFG_END()};
@@ -213,39 +216,40 @@ CfgPtr MakeParser() {
   static cfg_opt_t metrics[] = {CFG_STR("Address", nullptr, CFGF_NODEFAULT),
                                 CFG_END()};
   cfg_opt_t* listener = ListenerKeys();
-  static cfg_opt_t root[] = {CFG_SEC("Plugin", plugin, kNamed),
-                             CFG_SEC("ThreadPool", pool, kNamed),
-                             CFG_SEC("EventLoop", loop, CFGF_NONE),
-                             CFG_SEC("Lua", lua, CFGF_NONE),
-                             CFG_SEC("Log", log, CFGF_NONE),
-                             CFG_SEC("Listener", listener, kNamed),
-                             CFG_SEC("Control", control, CFGF_NONE),
-                             CFG_SEC("Metrics", metrics, CFGF_NONE),
-                             CFG_INT("Shutdown_Timeout", 10, CFGF_NONE),
-                             CFG_FUNC("Include", Include),
-                             CFG_INT(kEnd, 0, CFGF_NONE),
-                             CFG_END()};
+  static cfg_opt_t root[] = {
+      CFG_SEC("Plugin", plugin, kNamed),
+      CFG_SEC("ThreadPool", pool, kNamed),
+      CFG_SEC("EventLoop", loop, CFGF_NONE),
+      CFG_SEC("Lua", lua, CFGF_NONE),
+      CFG_SEC("Log", log, CFGF_NONE),
+      CFG_SEC("Listener", listener, kNamed),
+      CFG_SEC("Control", control, CFGF_NONE),
+      CFG_SEC("Metrics", metrics, CFGF_NONE),
+      CFG_INT_CB("Shutdown_Timeout", 10, CFGF_NONE, (Number<0, 86'400>)),
+      CFG_FUNC("Include", Include),
+      CFG_INT(kEnd, 0, CFGF_NONE),
+      CFG_END()};
   CfgPtr cfg(cfg_init(root, CFGF_NOCASE));
   cfg_set_error_function(cfg.get(), OnError);
   const auto check = [&](const char* key, cfg_validate_callback_t function) {
     cfg_set_validate_func(cfg.get(), key, function);
   };
-  check("Plugin|Path", CheckNotEmpty);
-  check("Plugin|Completion_Returns", CheckReturns);
+  check("Plugin|Path", Once<CheckNotEmpty>);
+  check("Plugin|Completion_Returns", Once<CheckReturns>);
   check("ThreadPool", CheckPool);
-  check("ThreadPool|Concurrency", CheckInt<0, 1024>);
-  check("ThreadPool|Backlog", CheckInt<0, 1'000'000'000>);
-  check("ThreadPool|Stack_Size", CheckStackSize);
-  check("EventLoop|Concurrency", CheckInt<1, 64>);
-  check("EventLoop|Idle_Poll", CheckInt<0, 10'000>);
-  check("Lua|Max_States", CheckInt<1, 100'000>);
+  check("ThreadPool|Concurrency", CheckOnce);
+  check("ThreadPool|Backlog", CheckOnce);
+  check("ThreadPool|Stack_Size", Once<CheckStackSize>);
+  check("EventLoop|Concurrency", CheckOnce);
+  check("EventLoop|Idle_Poll", CheckOnce);
+  check("Lua|Max_States", CheckOnce);
   check("Lua|Script", CheckScript);
-  check("Lua|Script|Source", CheckNotEmpty);
-  check("Log|Level", CheckLevel);
-  check("Log|File", CheckNotEmpty);
-  check("Control|Socket", CheckNotEmpty);
-  check("Metrics|Address", CheckMetricsAddress);
-  check("Shutdown_Timeout", CheckInt<0, 86'400>);
+  check("Lua|Script|Source", Once<CheckNotEmpty>);
+  check("Log|Level", Once<CheckLevel>);
+  check("Log|File", Once<CheckNotEmpty>);
+  check("Control|Socket", Once<CheckNotEmpty>);
+  check("Metrics|Address", Once<CheckMetricsAddress>);
+  check("Shutdown_Timeout", CheckOnce);
   CheckListenerKeys(cfg.get());
   return cfg;
 }
@@ -300,8 +304,14 @@ std::optional<Config> Take(cfg_t* cfg, const std::filesystem::path& file) {
   config.log_level = LogLevelFromName(cfg_getstr(log, "Level"));
   if (const char* path = OptionalString(log, "File"))
     config.log_file = base / path;
-  if (const char* path = OptionalString(cfg_getsec(cfg, "Control"), "Socket"))
+  if (const char* path = OptionalString(cfg_getsec(cfg, "Control"), "Socket")) {
     config.control_socket = base / path;
+    std::string error;
+    if (!Control::Fits(config.control_socket, &error)) {
+      cfg_error(cfg, "%s", error.c_str());
+      return std::nullopt;
+    }
+  }
   if (const char* address =
           OptionalString(cfg_getsec(cfg, "Metrics"), "Address"))
     config.metrics_address = address;
@@ -342,7 +352,9 @@ std::optional<Config> ReadConfig(const std::filesystem::path& file,
              ": cannot read the configuration: " + strerror(errno) + "\n";
     return std::nullopt;
   }
+  ForgetKeys();
   const CfgPtr cfg = MakeParser();
+  reading.root = cfg.get();
   if (!Parse(cfg.get(), in)) {
     if (error->empty())
       *error =

@@ -7,23 +7,11 @@
 #include <algorithm>
 
 #include "config.h"
+#include "config_key.h"
 #include "endpoint.h"
 
 namespace hostsim {
 namespace {
-
-const char* LastString(cfg_opt_t* opt) {
-  return cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
-}
-
-template <long kLow, long kHigh>
-int CheckNumber(cfg_t* cfg, cfg_opt_t* opt) {
-  const long value = cfg_opt_getnint(opt, cfg_opt_size(opt) - 1);
-  if (value >= kLow && value <= kHigh) return 0;
-  cfg_error(cfg, "%s = %ld is out of range: %ld to %ld are allowed",
-            cfg_opt_name(opt), value, kLow, kHigh);
-  return -1;
-}
 
 int CheckAddress(cfg_t* cfg, cfg_opt_t* opt) {
   if (ParseEndpoint(LastString(opt))) return 0;
@@ -55,12 +43,6 @@ int CheckHostname(cfg_t* cfg, cfg_opt_t* opt) {
   return -1;
 }
 
-int CheckMaildir(cfg_t* cfg, cfg_opt_t* opt) {
-  if (*LastString(opt) != '\0') return 0;
-  cfg_error(cfg, "%s is empty", cfg_opt_name(opt));
-  return -1;
-}
-
 int CheckSection(cfg_t* cfg, cfg_opt_t* opt) {
   cfg_t* section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
   const char* title = cfg_title(section) ? cfg_title(section) : "";
@@ -83,18 +65,19 @@ std::string DefaultHostname() {
 }  // namespace
 
 cfg_opt_t* ListenerKeys() {
-  static cfg_opt_t listener[] = {CFG_STR("Address", nullptr, CFGF_NODEFAULT),
-                                 CFG_STR("Maildir", nullptr, CFGF_NODEFAULT),
-                                 CFG_INT("Maildir_Threads", 4, CFGF_NONE),
-                                 CFG_STR("Hostname", nullptr, CFGF_NODEFAULT),
-                                 CFG_INT("Max_Connections", 1000, CFGF_NONE),
-                                 CFG_INT("Max_Recipients", 100, CFGF_NONE),
-                                 CFG_STR("Max_Message_Size", "10M", CFGF_NONE),
-                                 CFG_INT("Max_Line", 1000, CFGF_NONE),
-                                 CFG_INT("Max_Errors", 10, CFGF_NONE),
-                                 CFG_INT("Timeout", 300, CFGF_NONE),
-                                 CFG_INT("Policy_Timeout", 60, CFGF_NONE),
-                                 CFG_END()};
+  static cfg_opt_t listener[] = {
+      CFG_STR("Address", nullptr, CFGF_NODEFAULT),
+      CFG_STR("Maildir", nullptr, CFGF_NODEFAULT),
+      CFG_INT_CB("Maildir_Threads", 4, CFGF_NONE, (Number<1, 64>)),
+      CFG_STR("Hostname", nullptr, CFGF_NODEFAULT),
+      CFG_INT_CB("Max_Connections", 1000, CFGF_NONE, (Number<1, 100'000>)),
+      CFG_INT_CB("Max_Recipients", 100, CFGF_NONE, (Number<1, 100'000>)),
+      CFG_STR("Max_Message_Size", "10M", CFGF_NONE),
+      CFG_INT_CB("Max_Line", 1000, CFGF_NONE, (Number<80, 1'000'000'000>)),
+      CFG_INT_CB("Max_Errors", 10, CFGF_NONE, (Number<1, 1'000'000>)),
+      CFG_INT_CB("Timeout", 300, CFGF_NONE, (Number<1, 86'400>)),
+      CFG_INT_CB("Policy_Timeout", 60, CFGF_NONE, (Number<1, 86'400>)),
+      CFG_END()};
   return listener;
 }
 
@@ -103,17 +86,14 @@ void CheckListenerKeys(cfg_t* root) {
     cfg_set_validate_func(root, key, function);
   };
   check("Listener", CheckSection);
-  check("Listener|Address", CheckAddress);
-  check("Listener|Maildir", CheckMaildir);
-  check("Listener|Maildir_Threads", CheckNumber<1, 64>);
-  check("Listener|Hostname", CheckHostname);
-  check("Listener|Max_Connections", CheckNumber<1, 100'000>);
-  check("Listener|Max_Recipients", CheckNumber<1, 100'000>);
-  check("Listener|Max_Message_Size", CheckSize);
-  check("Listener|Max_Line", CheckNumber<80, 1'000'000'000>);
-  check("Listener|Max_Errors", CheckNumber<1, 1'000'000>);
-  check("Listener|Timeout", CheckNumber<1, 86'400>);
-  check("Listener|Policy_Timeout", CheckNumber<1, 86'400>);
+  check("Listener|Address", Once<CheckAddress>);
+  check("Listener|Maildir", Once<CheckNotEmpty>);
+  check("Listener|Hostname", Once<CheckHostname>);
+  check("Listener|Max_Message_Size", Once<CheckSize>);
+  for (const char* key :
+       {"Maildir_Threads", "Max_Connections", "Max_Recipients", "Max_Line", "Max_Errors",
+        "Timeout", "Policy_Timeout"})
+    check((std::string("Listener|") + key).c_str(), CheckOnce);
 }
 
 bool TakeListener(cfg_t* root, const std::filesystem::path& base,

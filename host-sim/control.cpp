@@ -173,15 +173,20 @@ bool Control::Prepare(const std::string& path, std::string* error) {
   return false;
 }
 
+bool Control::Fits(const std::filesystem::path& path, std::string* error) {
+  constexpr std::size_t kLongestPath = 107;  // of sockaddr_un::sun_path
+  const std::size_t size = path.native().size();
+  if (size <= kLongestPath) return true;
+  *error = "control socket " + path.string() + ": the path has " +
+           std::to_string(size) + " bytes; a socket's can have " +
+           std::to_string(kLongestPath);
+  return false;
+}
+
 bool Control::Listen(const std::filesystem::path& path, std::string* error) {
   const std::string name = path.string();
   const std::string what = "control socket \"" + name + "\": ";
-  constexpr std::size_t kLongestPath = 107;  // of sockaddr_un::sun_path
-  if (name.size() > kLongestPath) {
-    *error = what + "the path has " + std::to_string(name.size()) +
-             " bytes; a socket's can have " + std::to_string(kLongestPath);
-    return false;
-  }
+  if (!Fits(path, error)) return false;
   if (!Prepare(name, error)) {
     *error = what + *error;
     return false;

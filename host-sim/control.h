@@ -41,6 +41,9 @@ class Control {
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
+  // False: the path is too long for a socket.
+  static bool Fits(const std::filesystem::path& path, std::string* error);
+
   // Makes the socket, for its owner only.  One that nobody listens on any more
   // is replaced; another program's, or any other file, is not.
   bool Listen(const std::filesystem::path& path, std::string* error);

@@ -104,7 +104,7 @@ int Host::CheckConfig() {
     return kExitSetup;
   std::cout << config_.file.string() << ": OK (plugin " << loaded_->api->version
             << ", " << config_.pools.size() << " thread pools configured, "
-            << policy_->scripts.size() << " scripts)\n";
+            << policy_->scripts.size() << " scripts compiled)\n";
   return kExitDone;
 }
 

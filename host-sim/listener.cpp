@@ -1,5 +1,6 @@
 #include "listener.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/asio/buffer.hpp>
@@ -21,6 +22,16 @@ constexpr std::chrono::seconds kRefusedEvery{10};  // a line in the log
 const char* Why(Refusal reason) {
   return reason == Refusal::kTooMany ? "too many connections"
                                      : "no policy can be run";
+}
+
+rlim_t DescriptorLimit() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+}
+
+std::string DescriptorsAllowed() {
+  return "the process may have " + std::to_string(DescriptorLimit()) +
+         " files and sockets open (LimitNOFILE, ulimit -n)";
 }
 
 }  // namespace
@@ -63,6 +74,11 @@ bool Listener::Open(std::string* error) {
              failure.message();
     return false;
   }
+  // Besides one for each client: what was open before, and a file of a mail.
+  if (DescriptorLimit() < config_.max_connections + std::uint64_t{16})
+    Log(MSYS_LOG_WARNING, "listener",
+        "Max_Connections = " + std::to_string(config_.max_connections) + ", but " +
+            DescriptorsAllowed());
   address_ = EndpointText(acceptor_.local_endpoint());
   Log(MSYS_LOG_NOTICE, "listener", "smtp on " + address_);
   open_.store(1, std::memory_order_relaxed);
@@ -81,10 +97,22 @@ void Listener::Accept() {
     }
     if (error == boost::asio::error::connection_aborted) return Accept();
     // No descriptors, most likely: wait for sessions to end.
-    Log(MSYS_LOG_ERROR, "listener", "cannot accept: " + error.message());
+    counts_.AcceptFailed();
+    ReportCannotAccept(error);
     retry_.expires_after(std::chrono::milliseconds(100));
     retry_.async_wait([this](const error_code&) { Accept(); });
   });
+}
+
+// For as long as it lasts there is a failure every 100 ms.
+void Listener::ReportCannotAccept(const error_code& error) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < quiet_until_) return;
+  quiet_until_ = now + kRefusedEvery;
+  std::string text = "cannot accept: " + error.message();
+  if (error == boost::asio::error::no_descriptors)
+    text += ": " + DescriptorsAllowed();
+  Log(MSYS_LOG_ERROR, "listener", text + "; clients wait until sessions end");
 }
 
 void Listener::Refuse(tcp::socket& socket, Refusal reason) {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -54,6 +55,7 @@ class Listener {
 
   void Accept();
   void Accepted(tcp::socket socket);
+  void ReportCannotAccept(const boost::system::error_code& error);
   void Refuse(tcp::socket& socket, Refusal reason);
   void ReportRefused();
   void StartSession(LuaState& state, int descriptor,
@@ -72,6 +74,7 @@ class Listener {
   tcp::acceptor acceptor_;           // of the first loop, as the timer
   std::string address_;
   boost::asio::steady_timer retry_;  // after an accept that failed
+  std::chrono::steady_clock::time_point quiet_until_{};  // of such failures
   // Refusals that are not in the log yet, and the timer while none may be.
   std::array<std::uint64_t, kRefusalCount> unreported_{};
   boost::asio::steady_timer quiet_;

@@ -43,6 +43,7 @@ class LuaState::Opener final : public Callout {
 
  private:
   void Next() {
+    if (owner_.closing()) return owner_.Opened(false);
     what_ = step_ < owner_.policy_.scripts.size()
                 ? "script " + owner_.policy_.scripts[step_].name
                 : std::string("init");
@@ -78,9 +79,10 @@ class LuaState::Opener final : public Callout {
   void Finish(lua_State* L, msys_status status, int) noexcept override {
     status_ = status;
     if (status != MSYS_E_LUA && status != MSYS_E_CANCELLED) return;
-    const char* text = status == MSYS_E_LUA ? lua_tostring(L, -1) : nullptr;
-    Logf(MSYS_LOG_ERROR, "policy", "%s: %s", What().c_str(),
-         text ? text : "cancelled");
+    std::size_t size = 0;
+    const char* text = status == MSYS_E_LUA ? lua_tolstring(L, -1, &size) : nullptr;
+    Log(MSYS_LOG_ERROR, "policy",
+        What() + ": " + (text ? std::string(text, size) : "cancelled"));
   }
 
   void Finished() override {

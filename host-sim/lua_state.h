@@ -58,6 +58,7 @@ class LuaState {
   friend class Opener;
 
   bool Attach();
+  bool closing() const { return closed_ != nullptr; }
   bool opening() const {
     return life() == Life::kOpening || life() == Life::kLate;
   }

@@ -158,6 +158,10 @@ void AddSessions(Families& out, const SessionCounts& counts) {
     Put(refused, {{"reason", RefusalName(refusal)}},
         ToDouble(counts.of(refusal)));
   }
+  Put(Add(out, MetricType::Counter, "hostsim_accept_failures_total",
+          "Times that a client could not be accepted, most likely for want of a file "
+          "descriptor; it waits."),
+      {}, ToDouble(counts.accept_failed()));
   const double started = ToDouble(counts.started());
   Put(Add(out, MetricType::Counter, "hostsim_sessions_started_total",
           "SMTP sessions that have begun."),

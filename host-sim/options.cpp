@@ -53,6 +53,15 @@ bool ParseNumber(const char* name, const char* text, std::uint64_t most,
   return false;
 }
 
+// Without a path mail is taken from clients, as many as there are.
+bool CheckReplay(const Options& options, std::string* error) {
+  if (options.of_replay.empty() || !options.paths.empty() ||
+      options.action != Options::Action::kRun)
+    return true;
+  *error = options.of_replay + " is for mail to replay: give it a PATH; see --help";
+  return false;
+}
+
 // The rules of --compare.
 bool CheckCompare(const Options& options, std::string* error) {
   if (!options.compare) return true;
@@ -107,11 +116,13 @@ bool Take(int key, Options* options, std::string* error) {
       if (!ParseNumber("sessions", optarg, 1'000'000'000, &number, error))
         return false;
       options->sessions = number;
+      options->of_replay = "--sessions";
       return true;
     case kConcurrency:
       if (!ParseNumber("concurrency", optarg, 100'000, &number, error))
         return false;
       options->concurrency = static_cast<std::uint32_t>(number);
+      options->of_replay = "--concurrency";
       return true;
     default:
       return false;
@@ -151,7 +162,7 @@ bool ParseOptions(int argc, char** argv, Options* options, std::string* error) {
     *error = "no configuration given: --config FILE; see --help";
     return false;
   }
-  return CheckCompare(*options, error);
+  return CheckCompare(*options, error) && CheckReplay(*options, error);
 }
 
 const char* UsageText() {
@@ -163,8 +174,9 @@ const char* UsageText() {
          "Without one, serves the Listener of the configuration until SIGTERM.\n"
          "\n"
          "  -c, --config FILE     the configuration\n"
-         "      --check-config    read it, the plugin and the policies; run "
-         "nothing\n"
+         "      --check-config    read it, load the plugin, compile the policies; "
+         "run\n"
+         "                        nothing\n"
          "      --sessions N      replay the messages until N sessions ran\n"
          "      --concurrency N   sessions in flight (50)\n"
          "      --inline          run every closure on the event loop, as if "

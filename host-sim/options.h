@@ -18,6 +18,7 @@ struct Options {
   Action action = Action::kRun;
   std::string config;
   std::vector<std::string> paths;
+  std::string of_replay;           // an option that was given, and needs paths
   std::uint64_t sessions = 0;      // 0: each message once
   std::uint32_t concurrency = 50;  // sessions in flight
   std::string json;                // "": none; "-": standard output

@@ -71,6 +71,8 @@ class SessionCounts {
   void Started() { started_.fetch_add(1, std::memory_order_relaxed); }
   void Ended(Outcome outcome, bool by_error);
   void Refused(Refusal refusal);
+  // A client waits until there is a descriptor for its connection.
+  void AcceptFailed() { accept_failed_.fetch_add(1, std::memory_order_relaxed); }
 
   std::uint64_t started() const {
     return started_.load(std::memory_order_relaxed);
@@ -82,9 +84,12 @@ class SessionCounts {
     return errors_.load(std::memory_order_relaxed);
   }
   std::uint64_t of(Refusal refusal) const;
+  std::uint64_t accept_failed() const {
+    return accept_failed_.load(std::memory_order_relaxed);
+  }
 
  private:
-  std::atomic<std::uint64_t> started_{0}, errors_{0};
+  std::atomic<std::uint64_t> started_{0}, errors_{0}, accept_failed_{0};
   std::array<std::atomic<std::uint64_t>, kOutcomeCount> outcome_{};
   std::array<std::atomic<std::uint64_t>, kRefusalCount> refused_{};
 };

@@ -50,7 +50,9 @@ function vctx:set(context, key, value) end
 ---@return boolean
 function vctx:exists(context, key) end
 
----The reply of this phase.  4xx refuses for now, 5xx for good, 2xx and 3xx go on.
+---The reply of the phase that runs now: of an asynchronous closure that may be a later
+---one, and when the session is over nobody reads it.  4xx refuses for now, 5xx for
+---good, 2xx and 3xx go on.
 ---@param code integer 200 to 599
 ---@param text? string
 function vctx:set_code(code, text) end
@@ -64,6 +66,7 @@ function vctx:disconnect(code, text) end
 ---@return string[]
 function vctx:recipient_list() end
 
+---Addresses are the same whatever the case of their letters.
 ---@param address string
 ---@return boolean added false: it is there already
 function vctx:add_recipient(address) end
@@ -77,12 +80,12 @@ function vctx:remove_recipient(address) end
 ---@field id string unique in the process
 local msg = {}
 
----The decoded values of a header; with a second argument it replaces them by that
----value, or removes them when it is nil.
+---The decoded values of a header; with a second argument it returns nothing, and
+---replaces them by that value, or removes them when it is nil.
+---@overload fun(self: msys.msg, name: string, value: string?)
 ---@param name string
----@param value? string
 ---@return string[]
-function msg:header(name, value) end
+function msg:header(name) end
 
 ---The sender's address, which the argument changes.
 ---@param address? string
@@ -173,7 +176,8 @@ function msys.execute(command) end
 function msys.core.io_wrapper_open(path, flags, mode) end
 
 ---@class msys.io
----A file handle.  Calls on one take turns.
+---A file handle.  Calls on one take turns.  It is closed by io:close() or, when nobody
+---has it any more, by the collector; it cannot be a <close> variable.
 local io = {}
 
 ---@param format? integer|string a number of bytes; "l", a line; "L", one with its end; "a", the rest

@@ -199,7 +199,8 @@ msys.core.ECTP_COMPLETE_CALLBACK_SCHED = 6
 msys.core.ECTP_COMPLETE_EVENT_INST = 7
 msys.core.ECTP_COMPLETE_CALLBACK_SCHED_INST = 8
 
----Ids of the predefined pools.
+---Ids of pools.  Those from 0 to 7 are predefined; 8 and 9 are for a host that has such
+---pools, and SHORT_LIVED is none of a pool.
 msys.core.ECTP_CLASS_SHORT_LIVED = -1
 msys.core.ECTP_CLASS_CPU = 0
 msys.core.ECTP_CLASS_IO = 1

@@ -36,11 +36,11 @@ class CliTest(unittest.TestCase):
         with open(os.path.join(self.folder, name), "w") as file:
             file.write(text)
 
-    def configure(self, policy=POLICY, plugin=PLUGIN, more=""):
+    def configure(self, policy=POLICY, plugin=PLUGIN, more="", shutdown=1):
         self.write("policy.lua", policy)
-        self.write("host.conf", 'Plugin "p" { Path = "%s" }\nShutdown_Timeout = 1\n'
+        self.write("host.conf", 'Plugin "p" { Path = "%s" }\nShutdown_Timeout = %d\n'
                    'Lua { Max_States = 1  Script "policy" { Source = "policy.lua" } }\n%s'
-                   % (plugin, more))
+                   % (plugin, shutdown, more))
 
     def start(self, *words):
         return subprocess.Popen([HOST_SIM, *words], cwd=self.folder, text=True,
@@ -64,7 +64,7 @@ class CliTest(unittest.TestCase):
         ran = self.run_host("--check-config", "--config", "host.conf")
         self.assertEqual(ran[0], DONE, ran)
         self.assertRegex(ran[1], r"^host.conf: OK \(plugin \d+\.\d+\.\d+, 0 thread pools "
-                         r"configured, 1 scripts\)\n$")
+                         r"configured, 1 scripts compiled\)\n$")
         self.assertEqual(ran[2], "", "nothing has run")
 
     def test_check_config_of_a_wrong_one(self):
@@ -111,6 +111,9 @@ class CliTest(unittest.TestCase):
     def test_no_mail(self):
         config = ("--config", "host.conf")
         self.expect_one_line(self.run_host(*config), USAGE, "no mail given")
+        for option in ("--sessions", "--concurrency"):
+            self.expect_one_line(self.run_host(*config, option, "5"), USAGE,
+                                 option + " is for mail to replay: give it a PATH")
         status, _, errors = self.run_host(*config, "nowhere")
         self.assertEqual(status, USAGE)
         self.assertIn("nowhere", errors)
@@ -329,7 +332,7 @@ msys.registerModule("policy", mod)
     def test_a_second_signal_ends_it_at_once(self):
         self.configure(POLICY.replace('print("in the pool")',
                                       'print("in the pool") msys.sleep(3600)'),
-                       more="Shutdown_Timeout = 3600\n")
+                       shutdown=3600)
         for second in (signal.SIGTERM, signal.SIGINT):
             host = self.start("--config", "host.conf", "a.eml")
             self.wait_for(host, "in the pool")

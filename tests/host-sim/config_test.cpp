@@ -92,10 +92,11 @@ TEST_F(ConfigTest, EmptyMeansDefaults) {
 }
 
 TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
-  ExpectError("\nThreadpol \"IO\" { }\n", 2, "no such option 'Threadpol'");
+  ExpectError("\nThreadpol \"IO\" { }\n", 2,
+              "no such option 'Threadpol'; there are Plugin, ThreadPool, ");
   ExpectError("ThreadPool \"IO\" {\n  Concurency = 1\n}\n", 2,
-              "no such option 'Concurency'");
-  ExpectError("EventLoop {\n  Concurrency = two\n}\n", 2, "integer");
+              "no such option 'Concurency'; ThreadPool has Concurrency, Backlog, "
+              "Stack_Size\n");
   ExpectError("ThreadPool \"IO\" {\n\n  Concurrency = 2000\n}\n", 3,
               "Concurrency = 2000 is out of range: 0 to 1024");
   ExpectError("ThreadPool \"IO\" { Concurrency = -1 }\n", 1, "out of range");
@@ -119,7 +120,60 @@ TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
   ExpectError("Lua {\n", 1, "a } is missing before the end");
   // What follows would be left out without a word.
   ExpectError("EventLoop { }\n/* pools\nThreadPool \"IO\" { }\n", 3, "comment");
-  ExpectError("Log { File = \"x }\n", 1, "premature end of file");
+  ExpectError("Log { File = \"x }\n", 1,
+              "premature end of file: a string's \" or a stanza's } may be missing");
+}
+
+TEST_F(ConfigTest, ANumberIsWholeAndThere) {
+  for (const char* bad : {"two", "1.5", "4k", "nan", "' 3'", "3x"}) {
+    const std::string text = *bad == '\'' ? " 3" : bad;
+    ExpectError("EventLoop {\n  Concurrency = " + std::string(bad) + "\n}\n", 2,
+                "Concurrency = " + text + " is no whole number: one from 1 to 64 is wanted");
+  }
+  ::unsetenv("HOST_SIM_TEST_NOT_SET");
+  for (const char* empty :
+       {"\"\"", "${HOST_SIM_TEST_NOT_SET}", "\"${HOST_SIM_TEST_NOT_SET}\""})
+    ExpectError("Shutdown_Timeout = " + std::string(empty) + "\n", 1,
+                "Shutdown_Timeout is empty, and a variable that is not set is: a number "
+                "from 0 to 86400 is wanted");
+  ExpectError("Shutdown_Timeout = 99999999999999999999\n", 1,
+              "Shutdown_Timeout = 99999999999999999999 is out of range: 0 to 86400");
+  ExpectError("Listener \"smtp\" { Address = \"[::1]:25\" Timeout = 0 }\n", 1,
+              "Timeout = 0 is out of range: 1 to 86400");
+  EXPECT_EQ(Read("Shutdown_Timeout = 0x10\n")->shutdown_timeout_s, 16u) << error_;
+  EXPECT_EQ(Read("Shutdown_Timeout = 010\n")->shutdown_timeout_s, 8u) << error_;
+}
+
+TEST_F(ConfigTest, OfTwoNoneIsLostWithoutAWord) {
+  dir_.Write("more.conf", "Shutdown_Timeout = 4\n");
+  ExpectError("ThreadPool \"IO\" {\n Concurrency = 3\n Concurrency = 7 }\n", 3,
+              "Concurrency is there a second time");
+  ExpectError("Control { Socket = \"a\" }\nControl { Socket = \"b\" }\n", 2,
+              "Socket is there a second time");
+  ExpectError("Log { Level = \"info\" Level = \"info\" }\n", 1, "Level is there a second");
+  EXPECT_FALSE(Read("Shutdown_Timeout = 3\nInclude(\"more.conf\")\n"));
+  EXPECT_NE(error_.find("more.conf:1: Shutdown_Timeout is there a second time"),
+            std::string::npos) << error_;
+  EXPECT_TRUE(Read("ThreadPool \"a\" { Backlog = 1 } ThreadPool \"b\" { Backlog = 1 }\n"))
+      << error_;
+  EXPECT_TRUE(Read("Shutdown_Timeout = 3\n")) << "another reading";
+  const auto halves = Read("EventLoop { Concurrency = 2 }\nEventLoop { Idle_Poll = 5 }\n");
+  ASSERT_TRUE(halves) << error_;
+  EXPECT_EQ(halves->loops, 2u);
+  EXPECT_EQ(halves->idle_poll_us, 5u);
+}
+
+TEST_F(ConfigTest, WhatIsNoTextFile) {
+  ExpectError(std::string("EventLoop {\n\0}\n", 14), 2, "a NUL byte");
+  EXPECT_EQ(Read("\xEF\xBB\xBF" "Shutdown_Timeout = 3\n")->shutdown_timeout_s, 3u)
+      << error_;
+}
+
+TEST_F(ConfigTest, AControlSocketHasAPathThatFits) {
+  EXPECT_FALSE(Read("Control { Socket = \"/tmp/" + std::string(200, 'x') + "\" }\n"));
+  EXPECT_NE(error_.find(": the path has 205 bytes; a socket's can have 107"),
+            std::string::npos) << error_;
+  EXPECT_TRUE(Read("Control { Socket = \"/" + std::string(106, 'x') + "\" }\n"));
 }
 
 TEST_F(ConfigTest, AMissingFileIsNamed) {

@@ -73,6 +73,7 @@ class Compared(unittest.TestCase):
                 count, reason)
         self.assertEqual(page.value("hostsim_session_errors_total"),
                          sessions["errors"])
+        self.assertEqual(page.value("hostsim_accept_failures_total"), 0)
         self.times(page, "hostsim_session_seconds", report["session_time"])
         for phase, times in report["phases"].items():
             self.times(page, "hostsim_phase_seconds", times, phase=phase)

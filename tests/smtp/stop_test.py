@@ -198,10 +198,21 @@ function mod:validate_mailfrom""")
         free = next(n for n in range(len(used) + 1) if n not in used)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, limits[1]))
         client = server.connect()
-        server.await_log("error listener: cannot accept: Too many open files")
+        server.await_log("error listener: cannot accept: Too many open files: the "
+                         f"process may have {free} files and sockets open "
+                         "(LimitNOFILE, ulimit -n); clients wait until sessions end")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         client.greet().close()
         self.assertEqual(server.stop(), 0, "".join(server.log))
+        self.assertEqual(sum("cannot accept" in line for line in server.log), 1)
+
+    def test_fewer_descriptors_than_clients_are_said_at_the_start(self):
+        server = self.start("Max_Connections = 100000")
+        server.stop()
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        said = any("warning listener: Max_Connections = 100000, but the process may have "
+                   f"{allowed} files and sockets open" in line for line in server.log)
+        self.assertEqual(said, allowed < 100016)
 
     def test_refused_clients_are_in_the_log_again_after_ten_seconds(self):
         server = self.start("Max_Connections = 1")
