@@ -34,6 +34,10 @@ void PushVctx(lua_State* L, Connection* connection);
 void PushAc(lua_State* L, Connection* connection);
 void PushPart(lua_State* L, Message* message, std::size_t index);
 
+// An address, by itself or in a list: not empty, and no control characters, which
+// would be others' lines in what is written of it.  Raises.  [-0, +0, v]
+std::string_view CheckAddress(lua_State* L, int arg);
+
 // The argument that names a context, msys.core.VCTX_*; raises.  `method` is
 // for the message: "vctx:get".  [-0, +0, v]
 Message::Context CheckContext(lua_State* L, int arg, const char* method);

@@ -75,7 +75,7 @@ int Host::OpenPlugin() {
 
 // SIGHUP is taken from here on, with a control socket and without one.
 bool Host::OpenControl() {
-  reloader_.emplace(config_, *plugin_);
+  reloader_.emplace(config_, *plugin_, *policy_);
   hangup_.add(SIGHUP);
   WatchHangup();
   if (config_.control_socket.empty()) return true;
@@ -299,6 +299,7 @@ void Host::StopPlugin() {
 
 bool Host::WriteReport() {
   report_.run_inline = options_.run_inline;
+  report_.serving = serving();
   report_.messages = mail_.mails.size();
   report_.unreadable = mail_.unreadable;
   report_.concurrency =

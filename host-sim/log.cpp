@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "sync.h"
 
@@ -31,6 +32,7 @@ struct Sink {
   Mutex mutex;
   int fd GUARDED_BY(mutex) = STDERR_FILENO;
   std::string status GUARDED_BY(mutex);
+  bool failing GUARDED_BY(mutex) = false;
   std::string tag;  // "[tag] "; set before other threads run
 };
 Sink& TheSink() {
@@ -68,14 +70,31 @@ void AppendEscaped(std::string& out, std::string_view text) {
   }
 }
 
-// A log that cannot be written must not stop mail; so the result is dropped.
-void WriteAll(int fd, std::string_view text) {
+bool WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
+    if (n <= 0) return false;
     text.remove_prefix(static_cast<std::size_t>(n));
   }
+  return true;
+}
+
+std::atomic<std::uint64_t> lost{0};  // relaxed: orders nothing
+
+// A log that cannot be written must not stop mail; what is lost is counted and, of a
+// file, said on stderr.
+void WriteLine(Sink& sink, std::string_view line) REQUIRES(sink.mutex) {
+  if (WriteAll(sink.fd, line)) {
+    sink.failing = false;
+    return;
+  }
+  const int failure = errno;
+  lost.fetch_add(1, std::memory_order_relaxed);
+  if (std::exchange(sink.failing, true) || sink.fd == STDERR_FILENO) return;
+  WriteAll(STDERR_FILENO, std::string("host-sim: the log file cannot be written, and "
+                                      "lines are lost until it can: ") +
+                              strerror(failure) + "\n");
 }
 
 constexpr std::string_view kEraseLine = "\r\033[K";
@@ -135,13 +154,14 @@ void Log(LogLevel level, std::string_view component, std::string_view text) {
   Sink& sink = TheSink();
   MutexLock lock(sink.mutex);
   if (sink.fd != STDERR_FILENO || sink.status.empty()) {
-    WriteAll(sink.fd, line);
-    return;
+    return WriteLine(sink, line);
   }
   line.insert(0, kEraseLine);
   line += sink.status;
-  WriteAll(sink.fd, line);
+  WriteLine(sink, line);
 }
+
+std::uint64_t LogLost() { return lost.load(std::memory_order_relaxed); }
 
 void Logf(LogLevel level, const char* component, const char* format, ...) {
   if (!LogWanted(level)) return;

@@ -8,6 +8,7 @@
 // (tracebacks) are indented.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,9 @@ bool LogWanted(LogLevel level);
 void Log(LogLevel level, std::string_view component, std::string_view text);
 [[gnu::format(printf, 3, 4)]] void Logf(LogLevel level, const char* component,
                                         const char* format, ...);
+
+// Lines that could not be written.
+std::uint64_t LogLost();
 
 // One line that stays below the log on the terminal (progress); "" removes it.
 // The caller has made sure that stderr is a terminal.

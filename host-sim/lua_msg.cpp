@@ -72,13 +72,28 @@ int l_msg_get_message_size(lua_State* L) {
   return 1;
 }
 
+}  // namespace
+
+std::string_view CheckAddress(lua_State* L, int arg) {
+  std::size_t size = 0;
+  const char* address = luaL_checklstring(L, arg, &size);
+  luaL_argcheck(L, size > 0, arg, "an address is wanted, got an empty string");
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto byte = static_cast<unsigned char>(address[i]);
+    luaL_argcheck(L, byte >= ' ' && byte != 0x7f, arg,
+                  "an address must not hold line breaks, NUL or other control characters");
+  }
+  return {address, size};
+}
+
+namespace {
+
 // msg:mailfrom([new])  ->  the sender's address                   [-0, +1, e]
 int l_msg_mailfrom(lua_State* L) {
   Message* msg = Check(L);
   if (!lua_isnoneornil(L, 2)) {
-    std::size_t size = 0;
-    const char* address = luaL_checklstring(L, 2, &size);
-    msg->SetMailfrom({address, size});
+    const bool null_sender = lua_type(L, 2) == LUA_TSTRING && lua_rawlen(L, 2) == 0;
+    msg->SetMailfrom(null_sender ? std::string_view() : CheckAddress(L, 2));
   }
   return PushView(L, msg->mailfrom());
 }
@@ -87,12 +102,7 @@ int l_msg_mailfrom(lua_State* L) {
 // [-0, +1, e]
 int l_msg_rcptto(lua_State* L) {
   Message* msg = Check(L);
-  if (!lua_isnoneornil(L, 2)) {
-    std::size_t size = 0;
-    const char* address = luaL_checklstring(L, 2, &size);
-    luaL_argcheck(L, size > 0, 2, "an address is wanted, got an empty string");
-    msg->ReplaceRcptto({address, size});
-  }
+  if (!lua_isnoneornil(L, 2)) msg->ReplaceRcptto(CheckAddress(L, 2));
   return PushView(L, msg->Rcptto());
 }
 

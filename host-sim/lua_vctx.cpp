@@ -68,27 +68,17 @@ int l_vctx_recipient_list(lua_State* L) {
   return 1;
 }
 
-const char* CheckAddress(lua_State* L, std::size_t* size) {
-  const char* address = luaL_checklstring(L, 2, size);
-  luaL_argcheck(L, *size > 0, 2, "an address is wanted, got an empty string");
-  return address;
-}
-
 // vctx:add_recipient(address)  ->  false: it is there already   [-0, +1, e]
 int l_vctx_add_recipient(lua_State* L) {
   Connection* vctx = Check(L);
-  std::size_t size = 0;
-  const char* address = CheckAddress(L, &size);
-  lua_pushboolean(L, vctx->message().AddRecipient({address, size}));
+  lua_pushboolean(L, vctx->message().AddRecipient(CheckAddress(L, 2)));
   return 1;
 }
 
 // vctx:remove_recipient(address)  ->  false: it is not there    [-0, +1, e]
 int l_vctx_remove_recipient(lua_State* L) {
   Connection* vctx = Check(L);
-  std::size_t size = 0;
-  const char* address = CheckAddress(L, &size);
-  lua_pushboolean(L, vctx->message().RemoveRecipient({address, size}));
+  lua_pushboolean(L, vctx->message().RemoveRecipient(CheckAddress(L, 2)));
   return 1;
 }
 

@@ -225,6 +225,9 @@ Families HostMetrics::Collect() const try {
   AddSessions(out, counts_);
   AddPhases(out, loops_);
   AddLoops(out, loops_);
+  Put(Add(out, MetricType::Counter, "hostsim_log_lines_lost_total",
+          "Lines that could not be written to the log."),
+      {}, ToDouble(LogLost()));
   Put(Add(out, MetricType::Gauge, "hostsim_lua_states", "Lua states made."), {},
       ToDouble(states_.size()));
   Put(Add(out, MetricType::Gauge, "hostsim_build_info",

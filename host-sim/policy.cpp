@@ -35,6 +35,22 @@ std::string ChunkName(const fs::path& source) {
   return "@" + near.string();
 }
 
+bool ReadScript(const ScriptConfig& source, std::string* text, std::string* error) {
+  std::error_code failure;
+  errno = fs::is_directory(source.source, failure) ? EISDIR : 0;
+  std::ifstream in;
+  if (errno == 0) in.open(source.source, std::ios::binary);
+  if (!in.is_open()) {
+    *error = "script \"" + source.name + "\": cannot read \"" +
+             source.source.string() + "\": " + strerror(errno);
+    return false;
+  }
+  text->assign(std::istreambuf_iterator<char>(in), {});
+  if (text->starts_with('#'))  // an interpreter line; keep line numbers
+    text->insert(0, "--");
+  return true;
+}
+
 }  // namespace
 
 std::optional<Policy> LoadPolicy(const Config& config, std::string* error) {
@@ -45,20 +61,8 @@ std::optional<Policy> LoadPolicy(const Config& config, std::string* error) {
     return std::nullopt;
   }
   for (const ScriptConfig& source : config.scripts) {
-    std::error_code failure;
-    errno = fs::is_directory(source.source, failure) ? EISDIR : 0;
-    std::ifstream in;
-    if (errno == 0) in.open(source.source, std::ios::binary);
-    if (!in.is_open()) {
-      *error = "script \"" + source.name + "\": cannot read \"" +
-               source.source.string() + "\": " + strerror(errno);
-      return std::nullopt;
-    }
-    PolicyScript script{source.name,
-                        ChunkName(source.source),
-                        {std::istreambuf_iterator<char>(in), {}}};
-    if (script.text.starts_with('#'))  // an interpreter line; keep line numbers
-      script.text.insert(0, "--");
+    PolicyScript script{source.name, ChunkName(source.source), {}};
+    if (!ReadScript(source, &script.text, error)) return std::nullopt;
     if (!Compiles(L.get(), script, error)) return std::nullopt;
     if (policy.package_dir.empty())
       policy.package_dir =
@@ -66,6 +70,19 @@ std::optional<Policy> LoadPolicy(const Config& config, std::string* error) {
     policy.scripts.push_back(std::move(script));
   }
   return policy;
+}
+
+std::vector<std::string> ChangedScripts(const Config& config, const Policy& policy) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < policy.scripts.size(); ++i) {
+    const ScriptConfig& source = config.scripts[i];
+    std::string text, error;
+    const bool there = ReadScript(source, &text, &error);
+    if (there && text == policy.scripts[i].text) continue;
+    out.push_back("Script \"" + source.name + "\": " + source.source.string() +
+                  (there ? " has changed" : " cannot be read any more"));
+  }
+  return out;
 }
 
 }  // namespace hostsim

@@ -23,4 +23,8 @@ struct Policy {
 // Reads and compiles, runs nothing.  nullopt: *error says which file and line.
 std::optional<Policy> LoadPolicy(const Config& config, std::string* error);
 
+// The scripts whose files do not say any more what was loaded from them, as
+// "Script "policy": what is wrong".  What they require() is not looked at.
+std::vector<std::string> ChangedScripts(const Config& config, const Policy& policy);
+
 }  // namespace hostsim

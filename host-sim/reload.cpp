@@ -106,8 +106,8 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& read,
   return out;
 }
 
-Reloader::Reloader(Config running, Plugin& plugin)
-    : running_(std::move(running)), plugin_(plugin) {}
+Reloader::Reloader(Config running, Plugin& plugin, const Policy& policy)
+    : running_(std::move(running)), plugin_(plugin), policy_(policy) {}
 
 bool Reloader::Reload(std::string* text) {
   std::string error;
@@ -126,11 +126,15 @@ bool Reloader::Reload(std::string* text) {
     return false;
   }
   *text = running_.file.string() + " is applied\n";
-  for (const std::string& key : NeedRestart(running_, *read, pools)) {
-    const std::string line = "needs a restart: " + key;
-    Log(MSYS_LOG_WARNING, "config", line);
-    *text += line + "\n";
-  }
+  const auto say = [text](const std::vector<std::string>& keys) {
+    for (const std::string& key : keys) {
+      const std::string line = "needs a restart: " + key;
+      Log(MSYS_LOG_WARNING, "config", line);
+      *text += line + "\n";
+    }
+  };
+  say(NeedRestart(running_, *read, pools));
+  say(ChangedScripts(running_, policy_));
   Log(MSYS_LOG_NOTICE, "config", running_.file.string() + " is applied");
   Keep(*read, pools);
   return true;

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "plugin.h"
+#include "policy.h"
 
 namespace hostsim {
 
@@ -21,8 +22,8 @@ std::vector<std::string> NeedRestart(const Config& running, const Config& read,
 // Threads: the main thread.
 class Reloader {
  public:
-  // `plugin` is borrowed and open.
-  Reloader(Config running, Plugin& plugin);
+  // Both are borrowed; the plugin is open, the policy of the configuration.
+  Reloader(Config running, Plugin& plugin, const Policy& policy);
 
   // True: pools are as the file says.  False: nothing has changed.  *text says
   // what was done, or what is wrong; it has been logged, with warnings.
@@ -33,6 +34,7 @@ class Reloader {
 
   Config running_;
   Plugin& plugin_;
+  const Policy& policy_;
 };
 
 }  // namespace hostsim

@@ -62,10 +62,11 @@ void AppendSessions(std::string& out, const Report& report) {
            "Clients refused: %llu for too many connections, %llu since no "
            "policy could be run\n",
            refused(Refusal::kTooMany), refused(Refusal::kNoPolicy));
-  Append(out, "Messages: %zu read", report.messages);
+  if (!report.serving) Append(out, "Messages: %zu read", report.messages);
   if (report.unreadable > 0)
     Append(out, ", %zu could not be", report.unreadable);
-  Append(out, "; sessions in flight: up to %u; Lua states: %zu\n",
+  Append(out, "%s: up to %u; Lua states: %zu\n",
+         report.serving ? "Connections at once" : "; sessions in flight",
          report.concurrency, report.states);
   if (report.run_inline) out += "Inline: every closure ran on the event loop\n";
 }

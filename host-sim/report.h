@@ -31,6 +31,7 @@ struct LoopReport {
 struct Report {
   std::string plugin_version;
   bool run_inline = false;  // --inline
+  bool serving = false;  // clients; else mail was replayed
   std::size_t messages = 0, unreadable = 0;
   std::uint32_t concurrency = 0;
   std::size_t states = 0;

@@ -140,10 +140,11 @@ msys_status Wrong(std::string& answer, const std::string& command,
 
 constexpr char kUsage[] =
     "threads stats              statistics of all pools that were used\n"
-    "threads busy               closures that run now, in all pools\n"
+    "threads busy               closures that have begun, in all pools\n"
     "threads POOL stats         statistics of one pool\n"
     "threads POOL queue         jobs that wait: pool, state, closure, age\n"
-    "threads POOL running       closures that run: pool, state, closure, age\n"
+    "threads POOL running       closures that have begun: pool, state, closure, age;\n"
+    "                           each until its completion function is over\n"
     "                           (a list ends after 1000 with \"and N more\")\n"
     "threads reset              start all statistics again from zero\n"
     "help                       this\n";

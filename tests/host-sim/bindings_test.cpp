@@ -213,6 +213,12 @@ TEST_F(BindingsTest, VctxRecipients) {
                  "vctx:remove_recipient('a@x'), vctx:recipient_list()[1]"),
             "true false b@x");
   ExpectError("vctx:add_recipient('')", "got an empty string");
+  for (const char* call : {"vctx:add_recipient", "vctx:remove_recipient", "msg:mailfrom",
+                           "msg:rcptto"})
+    for (const char* bytes : {"\\r\\nX-Evil: 1", "\\0", "\\127"})
+      ExpectError(std::string(call) + "('a@x" + bytes + "')",
+                  "an address must not hold line breaks, NUL or other control characters");
+  EXPECT_EQ(Eval("return msg:mailfrom('')"), "") << "a bounce has no sender";
   ExpectError("vctx:remove_recipient()", "string expected, got no value");
 }
 

@@ -289,6 +289,19 @@ TEST(LogTest, AFile) {
   EXPECT_FALSE(std::getline(in, end)) << end;
 }
 
+TEST(LogTest, AFileThatCannotBeWrittenIsToldOnStderr) {
+  std::string error;
+  const std::uint64_t lost = LogLost();
+  ASSERT_TRUE(LogOpen(MSYS_LOG_INFO, "/dev/full", &error)) << error;
+  testing::internal::CaptureStderr();
+  Log(MSYS_LOG_ERROR, "policy", "one");
+  Log(MSYS_LOG_ERROR, "policy", "two");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "host-sim: the log file cannot be written, and lines are lost until it can: "
+            "No space left on device\n");
+  EXPECT_EQ(LogLost(), lost + 2);
+}
+
 TEST(LogTest, LevelNames) {
   EXPECT_EQ(LogLevelFromName("Error"), MSYS_LOG_ERROR);
   EXPECT_EQ(LogLevelFromName("debug"), MSYS_LOG_DEBUG);

@@ -129,6 +129,29 @@ TEST_F(ReloadTest, TheThreadsFollowUpAndDown) {
   EXPECT_NE(ran.err.find("host.conf is applied"), std::string::npos) << ran.err;
 }
 
+TEST_F(ReloadTest, APolicyWhoseFileHasChangedIsNamed) {
+  const std::string policy = dir_.Path("policy.lua");
+  const Ran ran = Run(
+      "function mod:validate_data() assert(msys.runInPool('IO', function() "
+      "core.io_wrapper_open(F, core.O_RDWR):read(1) end)) return "
+      "core.VALIDATE_CONT end",
+      "", 1, 1, [&] {
+        Await("threads IO stats", "running 1");
+        const std::string applied = dir_.Path("host.conf") + " is applied\n";
+        EXPECT_EQ(Ask("config reload").text, applied);
+        std::ofstream(policy, std::ios::app) << "-- changed\n";
+        EXPECT_EQ(Ask("config reload").text,
+                  applied + "needs a restart: Script \"policy\": " + policy +
+                      " has changed\n");
+        std::filesystem::remove(policy);
+        EXPECT_EQ(Ask("config reload").text,
+                  applied + "needs a restart: Script \"policy\": " + policy +
+                      " cannot be read any more\n");
+        EXPECT_EQ(::write(::open(Fifo().c_str(), O_RDWR), "x", 1), 1);
+      });
+  EXPECT_EQ(ran.status, kExitDone) << ran.err;
+}
+
 TEST_F(ReloadTest, ABadFileSaysWhere) {
   const Ran ran = Run(
       "function mod:validate_data() assert(msys.runInPool('IO', function() "

@@ -99,8 +99,9 @@ class StopTest(unittest.TestCase):
         for client in refused:
             self.assertTrue(client.reply().startswith("421"))
         self.assertEqual(server.stop(), 0, "".join(server.log))
-        self.assertIn("Clients refused: 6 for too many connections, 0 ",
-                      server.process.stdout.read())
+        report = server.process.stdout.read()
+        self.assertIn("Clients refused: 6 for too many connections, 0 ", report)
+        self.assertIn("\nConnections at once: up to 3; Lua states: ", report)
         # The first at once, the rest together: 10 seconds later, or at the end.
         lines = [line for line in server.log if "clients refused: " in line]
         self.assertIn("warning listener: clients refused: 1: too many "
