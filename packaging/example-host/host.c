@@ -138,6 +138,7 @@ int main(int argc, char **argv) {
   *(void **)&entry = dlsym(library, MSYS_PLUGIN_ENTRY);
   if (entry == NULL || (api = entry(MSYS_ABI_MAJOR)) == NULL)
     die("plugin", "it does not speak this host's ABI");
+  if (!MSYS_HAS(api, pending_jobs)) die("plugin", "it is older than this host");
 
   /* Step 2: say who we are, and open it; NULL: the predefined pools. */
   loop_thread = pthread_self();
@@ -171,7 +172,10 @@ int main(int argc, char **argv) {
     api->session_close(session);
   }
 
-  /* Step 6: the state ends; it is ours again when on_detached() is called. */
+  /* Step 6: what the policy has left behind ends first; a server waits for a
+   * while only.  Then the state ends; it is ours again when on_detached() is
+   * called. */
+  while (api->pending_jobs(plugin) > 0) run_one_task();
   int detached = 0;
   if (api->detach(state, on_detached, &detached) != MSYS_OK)
     die("detach", "refused");

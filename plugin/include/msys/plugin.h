@@ -19,7 +19,9 @@
  *      call run().  finish() is called with the results, at once or later.
  *   5. When the session is over: session_close().  If it goes away in the
  *      middle of a phase: cancel(), and wait for finish().
- *   6. To end a state: detach(), wait for its done(), then lua_close().
+ *   6. To end a state: detach(), wait for its done(), then lua_close().  Jobs
+ *      that its scripts have left behind are cut short by that: to have them
+ *      finish, wait until pending_jobs() is 0.
  *   7. stop() the plugin, close() it, dlclose().
  *
  * Lua comes from the host: lua_* symbols must be visible to the plugin when it
