@@ -175,7 +175,9 @@ void RunCommand(const char* command, IoResult* out) noexcept {
   });
   ::close(ends[0]);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  pid_t over = 0;
+  while ((over = ::waitpid(child, &status, 0)) < 0 && errno == EINTR) continue;
+  if (over < 0) return out->Fail("execute", errno);  // others have waited for it
   out->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status)
                                     : WEXITSTATUS(status);
 }

@@ -275,7 +275,7 @@ PoolConfig TakePool(cfg_t* section) {
 }
 
 std::optional<Config> Take(cfg_t* cfg, const std::filesystem::path& file) {
-  const auto base = std::filesystem::absolute(file).parent_path();
+  const auto& base = reading.base;
   Config config;
   config.file = file;
   if (cfg_size(cfg, "Plugin") > 1) {
@@ -341,9 +341,10 @@ std::optional<std::uint32_t> ParseSizeKib(const std::string& text) {
 std::optional<Config> ReadConfig(const std::filesystem::path& file,
                                  std::string* error) {
   error->clear();
-  reading = {file.string(),
-             std::filesystem::absolute(file).parent_path(), error};
   std::error_code ignored;
+  // Relative, if the working directory is gone.
+  const auto absolute = std::filesystem::absolute(file, ignored);
+  reading = {file.string(), (ignored ? file : absolute).parent_path(), error};
   errno = std::filesystem::is_directory(file, ignored) ? EISDIR : 0;
   std::ifstream in;
   if (errno == 0) in.open(file);

@@ -83,7 +83,8 @@ bool WriteAll(int fd, std::string_view text) {
 std::atomic<std::uint64_t> lost{0};  // relaxed: orders nothing
 
 // A log that cannot be written must not stop mail; what is lost is counted and, of a
-// file, said on stderr.
+// file, said on stderr.  A pipe that nobody reads does stop it: whoever made it has
+// chosen to lose nothing.
 void WriteLine(Sink& sink, std::string_view line) REQUIRES(sink.mutex) {
   if (WriteAll(sink.fd, line)) {
     sink.failing = false;

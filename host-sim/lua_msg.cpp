@@ -1,9 +1,11 @@
 // msg: the mail.
+#include <algorithm>
 #include <cstring>
 
 #include "bindings.h"
 #include "lua_context.h"
 #include "lua_handle.h"
+#include "mail_limits.h"
 
 namespace hostsim {
 namespace {
@@ -42,6 +44,9 @@ int l_msg_header(lua_State* L) {
     const char* value = luaL_checklstring(L, 3, &value_size);
     luaL_argcheck(L, std::strcspn(value, "\r\n") == value_size, 3,
                   "a header value must not hold line breaks or NUL");
+    const bool few = std::count(value, value + value_size, ':') <=
+                     static_cast<std::ptrdiff_t>(kMostColons);
+    luaL_argcheck(L, few, 3, "a header value must not hold more than 1000 colons");
     msg->SetHeader(name, value);
     return 0;
   }

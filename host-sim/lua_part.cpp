@@ -20,11 +20,14 @@ const PartHandle* Check(lua_State* L) {
   return static_cast<const PartHandle*>(lua_touserdata(L, 1));
 }
 
-int PushOptional(lua_State* L, const char* text) {
-  if (text)
-    lua_pushstring(L, text);
-  else
-    lua_pushnil(L);
+int PushString(lua_State* L, const std::string& text) {
+  lua_pushlstring(L, text.data(), text.size());
+  return 1;
+}
+
+int PushOptional(lua_State* L, const std::optional<std::string>& text) {
+  if (text) return PushString(L, *text);
+  lua_pushnil(L);
   return 1;
 }
 
@@ -44,7 +47,7 @@ int l_part_index(lua_State* L) {
   const char* key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   if (part) {
     if (std::strcmp(key, "content_type") == 0)
-      return PushOptional(L, part->content_type.c_str());
+      return PushString(L, part->content_type);
     if (std::strcmp(key, "filename") == 0)
       return PushOptional(L, part->filename);
     if (std::strcmp(key, "disposition") == 0)

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "log.h"
+#include "mail_limits.h"
 #include "message.h"
 
 namespace hostsim {
@@ -46,6 +47,12 @@ std::optional<std::string> ReadFile(const fs::path& path, std::string* why) {
   return bytes;
 }
 
+void AddMail(MailSet& set, const std::string& origin, std::string bytes) {
+  const std::string excess = MailExcess(bytes);
+  if (!excess.empty()) return Skip(set, origin, "it has " + excess);
+  set.mails.push_back(MakeMail(origin, std::move(bytes)));
+}
+
 void AddMbox(MailSet& set, const fs::path& path, const std::string& bytes) {
   std::vector<std::string> mails = SplitMbox(bytes);
   if (mails.empty()) Skip(set, path.string(), "is not an mbox");
@@ -55,7 +62,7 @@ void AddMbox(MailSet& set, const fs::path& path, const std::string& bytes) {
     if (mail.empty())
       Skip(set, origin, "is empty");
     else
-      set.mails.push_back(MakeMail(origin, std::move(mail)));
+      AddMail(set, origin, std::move(mail));
   }
 }
 
@@ -65,7 +72,7 @@ void AddFile(MailSet& set, const fs::path& path) {
   if (!bytes) return Skip(set, path.string(), why);
   if (path.extension() == ".mbox" || bytes->starts_with("From "))
     return AddMbox(set, path, *bytes);
-  set.mails.push_back(MakeMail(path.string(), std::move(*bytes)));
+  AddMail(set, path.string(), std::move(*bytes));
 }
 
 std::vector<fs::path> SortedEntries(MailSet& set, const fs::path& directory) {

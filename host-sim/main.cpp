@@ -23,6 +23,8 @@ void OutliveSignals() {
   nothing.sa_flags = SA_RESTART;
   for (const int signal : {SIGPIPE, SIGXFSZ, SIGHUP})
     ::sigaction(signal, &nothing, nullptr);
+  // Ignored, as whoever has started us may have left it, it hides how commands end.
+  ::signal(SIGCHLD, SIG_DFL);
 }
 
 }  // namespace

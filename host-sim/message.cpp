@@ -168,8 +168,7 @@ void Message::SetHeader(const char* name, const char* value) noexcept {
     ++i;
   }
   g_mime_header_list_set(list, name, value, "UTF-8");
-  changed_ = true;
-  serialized_.clear();
+  HeaderChanged(name);
 }
 
 void Message::RemoveHeader(const char* name) noexcept {
@@ -177,8 +176,18 @@ void Message::RemoveHeader(const char* name) noexcept {
   Parse();
   if (!message_) return;
   GMimeHeaderList* list = HeadersFor(name);
-  while (g_mime_header_list_remove(list, name)) changed_ = true;
+  bool removed = false;
+  while (g_mime_header_list_remove(list, name)) removed = true;
+  if (removed) HeaderChanged(name);
+}
+
+// The parts are found anew: what one is, is said by its Content-* headers.
+void Message::HeaderChanged(const char* name) noexcept {
+  changed_ = true;
   serialized_.clear();
+  if (strncasecmp(name, "content-", 8) != 0) return;
+  parts_found_ = false;
+  parts_.clear();
 }
 
 // With a stack of its own: a hostile mail may nest deeper than a pool
@@ -216,8 +225,9 @@ void Message::AddPart(GMimePart* part) noexcept {
     g_free(type);
   }
   for (char& c : out.content_type) c = g_ascii_tolower(c);
-  out.filename = g_mime_part_get_filename(part);
-  out.disposition = g_mime_object_get_disposition(object);
+  // Copies: a policy may change the header that they stand in.
+  if (const char* name = g_mime_part_get_filename(part)) out.filename = name;
+  if (const char* text = g_mime_object_get_disposition(object)) out.disposition = text;
   parts_.push_back(std::move(out));
 }
 

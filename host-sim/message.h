@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,8 +51,8 @@ class Dictionary : public RefCounted {
 struct MimePart {
   GMimePart* part;           // borrowed from the message
   std::string content_type;  // "text/plain", lower case
-  const char* filename;      // decoded; nullptr: none
-  const char* disposition;   // nullptr: none
+  std::optional<std::string> filename;  // decoded
+  std::optional<std::string> disposition;
   bool decoded = false;
   std::string body;  // once decoded
 };
@@ -66,6 +67,7 @@ class Message : public RefCounted {
   // The content arrives with the data phase; there is none before.
   void SetContent(std::shared_ptr<const std::string> bytes) noexcept;
   std::string_view Raw() noexcept;  // valid until the next change
+  std::size_t size() const { return bytes_ ? bytes_->size() : 0; }  // as it came
 
   // The decoded value of the next header `name` at or after *position, which
   // starts at 0 and is moved behind it; nullptr: no more.
@@ -77,7 +79,7 @@ class Message : public RefCounted {
   // `type` "text/plain" takes these alone; nullptr takes all.
   std::string_view Text(const char* type) noexcept;  // until the next change
 
-  // nullptr: fewer parts.  Valid as long as the message.
+  // nullptr: fewer parts.  Valid until a header changes.
   const MimePart* Part(std::size_t index) noexcept;
   std::string_view PartBody(std::size_t index) noexcept;
 
@@ -108,6 +110,7 @@ class Message : public RefCounted {
   void FindParts() noexcept;
   void AddPart(GMimePart* part) noexcept;
   GMimeHeaderList* HeadersFor(const char* name) const noexcept;
+  void HeaderChanged(const char* name) noexcept;
 
   TurnMark* const turn_;
   const std::string id_;

@@ -185,6 +185,15 @@ void PhaseRunner::Finish(lua_State* L, msys_status status, int count) noexcept {
   }
   more_ = more_ && module_ < ModuleCount(L);
   CollectState();
+  if (phase_ == Phase::kData) PayForMail(L);
+}
+
+// Of a mail the collector sees a handle of a few bytes; so the mails of sessions that
+// are over would stay.  For each that comes as much is collected as if Lua had made it.
+void PhaseRunner::PayForMail(lua_State* L) noexcept {
+  const std::size_t kib = connection_->message().size() / 1024;
+  if (kib > 0 && lua_gc(L, LUA_GCISRUNNING))
+    lua_gc(L, LUA_GCSTEP, static_cast<int>(kib));
 }
 
 void PhaseRunner::CollectState() noexcept {

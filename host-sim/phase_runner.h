@@ -69,6 +69,7 @@ class PhaseRunner final : public Callout {
   void TakeResults(lua_State* L, int count) noexcept;
   void CollectState() noexcept;
   void Fail(std::string_view text) noexcept;
+  void PayForMail(lua_State* L) noexcept;
   void RunNext();
 
   LuaState& state_;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "log.h"
+#include "mail_limits.h"
 #include "smtp_session.h"
 
 namespace hostsim {
@@ -20,6 +21,8 @@ void SmtpSession::EndOfMail() {
                     Outcome::kRejected);
   if (discarded_) return MailDone(250, "OK", Outcome::kDiscarded);
   content_ = std::make_shared<const std::string>(data.TakeText());
+  if (const std::string excess = MailExcess(*content_); !excess.empty())
+    return MailDone(554, "the mail has " + excess, Outcome::kRejected);
   runner_->SetContent(content_);
   StartPhase(Phase::kData);
 }

@@ -396,7 +396,7 @@ void SmtpSession::MaybeEnd() {
   // The runner may be on the stack, and ended_ may drop the last reference.
   const auto self = std::static_pointer_cast<SmtpSession>(shared_from_this());
   state_.loop().Defer([self] { self->runner_.reset(); });
-  ended_(*this, outcome_, by_error_);
+  ended_(*this, outcome_, by_error_ && outcome_ == Outcome::kTempfailed);
 }
 
 }  // namespace hostsim

@@ -55,12 +55,28 @@ TEST(MessageTest, WalksLeavesInOrderAttachedMailsIncluded) {
                                       "application/octet-stream"}));
   const MimePart* last = message->Part(3);
   ASSERT_TRUE(last);
-  EXPECT_STREQ(last->filename, "d.bin");
-  EXPECT_STREQ(last->disposition, "attachment");
+  EXPECT_EQ(last->filename, "d.bin");
+  EXPECT_EQ(last->disposition, "attachment");
   EXPECT_EQ(message->PartBody(3), std::string("\0\1\2\3\4\5", 6));
-  EXPECT_EQ(message->Part(0)->filename, nullptr);
+  EXPECT_EQ(message->Part(0)->filename, std::nullopt);
   EXPECT_EQ(message->Part(4), nullptr);
   EXPECT_EQ(message->PartBody(4), "");
+}
+
+// A part says what it is as long as its headers do.
+TEST(MessageTest, PartsAreFoundAnewWhenTheirHeadersChange) {
+  const auto message = Make("Content-Type: text/plain; name=a.txt\n"
+                            "Content-Disposition: attachment; filename=b.txt\n\nbody\n");
+  ASSERT_EQ(message->Part(0)->filename, "b.txt");
+  EXPECT_EQ(message->PartBody(0), "body\n");
+  message->RemoveHeader("Content-Disposition");
+  EXPECT_EQ(message->Part(0)->disposition, std::nullopt);
+  EXPECT_EQ(message->Part(0)->filename, "a.txt");
+  message->SetHeader("Content-Type", "text/html");
+  EXPECT_EQ(message->Part(0)->content_type, "text/html");
+  EXPECT_EQ(message->Part(0)->filename, std::nullopt);
+  EXPECT_EQ(message->PartBody(0), "body\n");
+  EXPECT_EQ(message->Part(1), nullptr);
 }
 
 TEST(MessageTest, TextIsDecodedToUtf8) {

@@ -106,6 +106,14 @@ class TransactionTest(unittest.TestCase):
             pass  # with what it had not read yet
         self.assertEqual(self.report()["sessions"]["rejected"], 1)
 
+    def test_a_mail_that_would_cost_too_much_is_refused(self):
+        client = self.server.connect().greet().begin_mail()
+        groups = b"To: " + b"\r\n\t".join([b"a:" * 100] * 11)
+        self.assertEqual(client.ask(groups + b"\r\n\r\ntext\r\n.\r\n"),
+                         "554 the mail has more than 1000 colons in a field of addresses\r\n")
+        client.close()
+        self.assertEqual(self.report()["sessions"]["rejected"], 1)
+
     def test_recipients_that_are_refused_are_left_out(self):
         reply = self.send([b"ann", b"550bob", b"cid"])
         self.assertTrue(reply.startswith("250"), reply)
