@@ -1,6 +1,7 @@
 // The part of State that runs callouts, and keeps sessions.
 #include <cstdio>
 #include <new>
+#include <utility>
 
 #include "clock.h"
 #include "held.h"
@@ -229,12 +230,13 @@ void State::OnCancel(Work* work) {
   Slice& slice = *state.current;
   // Its start is in the lane before this, so it has begun; it does not run now,
   // since this does.  Either it waits, or what it waited for has come.
-  if (script.wait != nullptr) {
-    script.wait->Abandon();
+  // The wait is nobody's before it ends: that may run a finaliser, which may have C code
+  // resume the coroutine.
+  if (Wait* wait = std::exchange(script.wait, nullptr)) {
+    wait->Abandon();
     EndWait(script);
-  } else {
-    state.home_lane_->Remove(&script.resume);
   }
+  state.home_lane_->Remove(&script.resume);
   // To run its <close> variables, if there are any.
   state.Trace(MSYS_TRACE_RESUME, &slice, &script, nullptr,
               {.cause = script.cause});

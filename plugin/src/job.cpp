@@ -332,6 +332,10 @@ int PushClosure(Job& job, lua_State* co) {
     case JobMode::kSync:
       lua_pushcfunction(co, &SyncMain);
       lua_pushboolean(co, 1);
+      if (job.slot != Anchors::kNone) {  // just now the caller has been lost
+        job.state.anchors.Push(co, job.slot);
+        return 2;
+      }
       lua_pushvalue(job.L, 2);  // the caller is suspended and keeps it
       lua_xmove(job.L, co, 1);
       return 2;

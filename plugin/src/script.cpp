@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "job.h"
+#include "lua/binding.h"
 #include "state.h"
 #include "text.h"
 
@@ -241,12 +242,22 @@ void CloseScript(Slice& slice, Script& script) {
     chain[depth++] = co;
     co = IsSuspended(co) ? lua_tothread(co, 2) : nullptr;
   }
+  // What closes the inner ones may have a coroutine.close from before attach(), close
+  // the outer ones with it, and collect what these have kept.
+  lua_State* const aux = script.state.aux;
+  const int top = lua_gettop(aux);
+  const bool room = lua_checkstack(aux, depth);
+  for (int i = 0; i < depth && room && lua_checkstack(chain[i], 1); ++i) {
+    lua_pushthread(chain[i]);
+    lua_xmove(chain[i], aux, 1);
+  }
   Script* const before = slice.script;
   slice.script = &script;
   slice.frame = nullptr;
   script.closing = true;
   while (depth > 0) CloseCoroutine(script, chain[--depth]);
   script.closing = false;
+  lua_settop(aux, top);
   slice.now = NowNs();
   Flush(slice, script.outbox);
   // What a finaliser submits from here on is nobody's: the script is over.
@@ -389,15 +400,25 @@ int YieldMarked(lua_State* L, lua_KFunction k) {
 namespace {
 
 // In an interpreter a script may have coroutine.close from before msys was there,
-// and close a coroutine that waits with it.  The wait is to outlive that, unless
-// memory is missing.
+// and close a coroutine that waits with it.  The wait is to outlive that, unless there
+// is no memory for the stack.  The anchors have been reserved.
 void KeepWait(lua_State* L, Script& script) {
   Anchors& anchors = script.state.anchors;
+  assert(anchors.has_room(2));
   if (!anchors.has_room(2) || !lua_checkstack(L, 1)) return;
   lua_pushvalue(L, 2);
   script.kept_value = anchors.Put(L);
   lua_pushthread(L);
   script.kept_coroutine = anchors.Put(L);
+}
+
+}  // namespace
+
+namespace {
+
+int RenewDrainOfMain(lua_State* L) {
+  RenewDrain(L, *static_cast<State*>(lua_touserdata(L, 1)));
+  return 0;
 }
 
 }  // namespace
@@ -418,6 +439,8 @@ int Suspend(lua_State* L, Slice& slice, Wait& wait, lua_KFunction k) {
               {.wait = &wait});
   if (script.kind == Script::Kind::kMain) {
     state.BlockMain(slice, &wait);
+    // Jobs have run meanwhile: what they have made is younger than what drains them.
+    if (state.jobs() > 0) state.Protected(&RenewDrainOfMain, &state);
     return k(L, LUA_YIELD, 0);
   }
   if (state.run_one_task != nullptr) KeepWait(L, script);

@@ -326,5 +326,53 @@ TEST(CalloutTest, FirstAttachWhileBeingConfigured) {
   }
 }
 
+// What is dropped with it is a text for who waits, to make which may run a finaliser.
+TEST(CalloutTest, AFinaliserResumesOneThatIsBeingCancelled) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host, {{"one", 1}}, MSYS_COMPLETION_RETURNS_RESULTS);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", [&](lua_State* L) {
+    gates(L);
+    ASSERT_EQ(luaL_dostring(L, "stock_resume = coroutine.resume"), LUA_OK);
+  });
+  ASSERT_EQ(state.Run("msys.runInPool('one', block, true)").text(), "OK");
+  gates["block"].AwaitArrivals();
+  auto waits = state.Start("co = coroutine.running() return pcall(msys.runInPool, 'one', "
+                           "function() end, function() end)");
+  ASSERT_EQ(state.Run(R"(
+    collectgarbage() collectgarbage 'stop'
+    collectgarbage('incremental', 100, 1000, 40) collectgarbage('setpause', 0)
+    msys.runInPool('CPU', function()
+      local t = {}
+      setmetatable({}, { __gc = function() resumed = stock_resume(co) ~= nil end })
+      hold()
+      collectgarbage 'restart' t[1] = true t[2] = 1 t[3] = 1
+    end, true))").text(), "OK");
+  gates["hold"].AwaitArrivals();
+  waits->Cancel();
+  gates["hold"].Open();
+  EXPECT_EQ(waits->Wait().text(), "CANCELLED");
+  EXPECT_EQ(state.Run("return resumed").text(), "OK true");
+  gates["block"].Open();
+}
+
+// A closing method of an inner coroutine closes the outer ones, and collects them.
+TEST(CalloutTest, AnInnerCoroutineClosesTheOuterOnesWhenItIsCancelled) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin, 0, "test", [&](lua_State* L) {
+    ASSERT_EQ(luaL_dostring(L, "stock_close = coroutine.close"), LUA_OK);
+  });
+  auto waits = state.Start(
+      "co = coroutine.running() "
+      "coroutine.wrap(function() coroutine.wrap(function() "
+      "  local x <close> = setmetatable({}, { __close = function() "
+      "    closed = stock_close(co) collectgarbage() collectgarbage() end }) "
+      "  msys.sleep(3600) end)() end)()");
+  waits->Cancel();
+  EXPECT_EQ(waits->Wait().text(), "CANCELLED");
+  EXPECT_EQ(state.Run("return closed ~= nil").text(), "OK true");
+}
+
 }  // namespace
 }  // namespace msys::test

@@ -407,7 +407,9 @@ typedef struct msys_api {
   /* [loop] Makes `L`, the main thread of a Lua state, one of the plugin's, with
    * `loop` as its home, and puts msys, thread, _TLS and _OSTLS into its
    * globals.  `L` is borrowed until detach()'s done(); `name`, for logs, is
-   * copied and may be NULL.  Nothing of the state may be running.  From the first
+   * copied and may be NULL.  Nothing of the state may be running.  Best before any
+   * script has run: neither C code nor a coroutine.close that a script has kept from
+   * before may close a coroutine that waits.  From the first
    * attach() on threads are started as they are needed.  Failure (ARG, also for a
    * coroutine; NOMEM, CLOSED, THREAD, FORK, LUA): the state is as before but may
    * hold some of the globals. */

@@ -76,8 +76,10 @@ void CheckCanSuspend(lua_State* L, State& state, const char* function,
   if (why != nullptr) {
     luaL_error(L, "%s: cannot wait here: %s; %s", function, why, instead);
   }
-  // Two for Suspend(), two for what the caller keeps itself.
-  if (state.run_one_task != nullptr) state.anchors.Reserve(L, 4);
+}
+
+void ReserveForWait(lua_State* L, State& state, std::size_t more) {
+  state.anchors.Reserve(L, more + (state.run_one_task != nullptr ? 2 : 0));
 }
 
 Pool* ToPool(lua_State* L, State& state, int arg) {

@@ -48,6 +48,11 @@ const char* WhyRefused(const State& state, JobMode mode);
 void CheckCanSuspend(lua_State* L, State& state, const char* function,
                      const char* instead);
 
+// The anchors that Suspend() takes, and `more` of the caller's: behind its last
+// allocation in Lua, since a finaliser might take them.  It may run one itself.
+// [-0, +0, m]
+void ReserveForWait(lua_State* L, State& state, std::size_t more = 0);
+
 // The pool that argument `arg` names, by name or id; raises.
 Pool& CheckPool(lua_State* L, State& state, int arg);
 // The same; null for an unknown one.

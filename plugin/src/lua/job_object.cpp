@@ -32,6 +32,10 @@ BoxWait* NewBoxWait() noexcept { return new (std::nothrow) BoxWait; }
 int l_wait(lua_State* L) {
   State& state = CheckState(L);
   JobBox& box = CheckBox(L);
+  if (box.results < 0 && box.job != nullptr) {
+    CheckCanSuspend(L, state, "job:wait", "call it elsewhere");
+    ReserveForWait(L, state);  // a finaliser may cancel the job now
+  }
   if (box.results >= 0) {
     const int count = PushResults(L, box, 1);
     if (count >= 0) return count;
@@ -43,7 +47,6 @@ int l_wait(lua_State* L) {
     return luaL_error(L, "job:wait: the job was refused: the call that was to submit "
                       "it has raised an error");
   }
-  CheckCanSuspend(L, state, "job:wait", "call it elsewhere");
   Slice& slice = *state.current;
   const Script* closure = box.job->Running();
   if (closure == slice.script) {

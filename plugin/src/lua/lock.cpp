@@ -74,6 +74,7 @@ int l_lock(lua_State* L) {
   lua_settop(L, 1);
   auto* wait = new (lua_newuserdatauv(L, sizeof(LockWait), 0))
       LockWait(locks, script, here);
+  ReserveForWait(L, state);
   // It may have become free; and allocating may have run a finaliser.
   site = here;
   taken = locks.Take(name, script, site, wait);

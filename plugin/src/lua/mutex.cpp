@@ -151,6 +151,7 @@ int l_lock(lua_State* L) {
   auto* wait = new (lua_newuserdatauv(L, sizeof(MutexWait), 1)) MutexWait;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 2, 1);
+  ReserveForWait(L, state);
   MarkSuspended(L);                           // mark wait
   wait->mutex = &mutex;
   wait->site = here;

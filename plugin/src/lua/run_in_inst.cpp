@@ -47,7 +47,7 @@ int l_run_in_inst(lua_State* L) {
   CheckCanSuspend(L, state, kName, "call it elsewhere");
   lua_settop(L, kKept);
   Tls& tls = PushCurrentTls(L, state);  // these may raise: before there is a job
-  state.anchors.Reserve(L, 1);
+  ReserveForWait(L, state, 1);
   LoopLane* lane = state.LaneFor(loop);
   Job* job = lane == nullptr ? nullptr : NewJob(state);
   if (job == nullptr) return luaL_error(L, "%s: not enough memory", kName);

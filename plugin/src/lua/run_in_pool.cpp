@@ -101,7 +101,7 @@ int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {
                   "argument");
   if (lua_gettop(L) > kKept) lua_settop(L, kKept);
   Tls& tls = PushCurrentTls(L, state);  // these may raise: before there is a job
-  state.anchors.Reserve(L, 1);
+  ReserveForWait(L, state, 1);
   Job* job = NewJob(state);
   if (job == nullptr) return NoMemory(L, state, pool);
   Slice& slice = *state.current;
@@ -128,7 +128,7 @@ int RunAsync(lua_State* L, State& state, Pool& pool, PoolLane& lane,
     box = NewJobBox(L, 2, 3, kJobMetatable);   // pool closure function keeper true box
   }
   lua_pushvalue(L, box == nullptr ? 2 : -1);
-  state.anchors.Reserve(L, 2);  // from here on nothing raises by itself
+  ReserveForWait(L, state, 2);  // from here on nothing raises by itself
   Anchors::Slot slot = state.anchors.Put(L);
   Job* job = NewJob(state);
   if (job == nullptr) {

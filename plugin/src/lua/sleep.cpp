@@ -97,6 +97,7 @@ int l_sleep(lua_State* L) {
   lua_settop(L, 1);
   auto* wait = new (lua_newuserdatauv(L, sizeof(SleepWait), 0))
       SleepWait(*slice.script, until);
+  ReserveForWait(L, state);
   MarkSuspended(L);                           // mark wait
   char error[64];
   if (!state.engine.timer().Arm(*wait, error)) {
