@@ -46,7 +46,9 @@ int l_msg_header(lua_State* L) {
                   "a header value must not hold line breaks or NUL");
     const bool few = std::count(value, value + value_size, ':') <=
                      static_cast<std::ptrdiff_t>(kMostColons);
-    luaL_argcheck(L, few, 3, "a header value must not hold more than 1000 colons");
+    if (!few)
+      luaL_argerror(L, 3, lua_pushfstring(L, "a header value must not hold more than %d "
+                                          "colons", static_cast<int>(kMostColons)));
     msg->SetHeader(name, value);
     return 0;
   }
@@ -76,22 +78,6 @@ int l_msg_get_message_size(lua_State* L) {
   lua_pushinteger(L, static_cast<lua_Integer>(Check(L)->Raw().size()));
   return 1;
 }
-
-}  // namespace
-
-std::string_view CheckAddress(lua_State* L, int arg) {
-  std::size_t size = 0;
-  const char* address = luaL_checklstring(L, arg, &size);
-  luaL_argcheck(L, size > 0, arg, "an address is wanted, got an empty string");
-  for (std::size_t i = 0; i < size; ++i) {
-    const auto byte = static_cast<unsigned char>(address[i]);
-    luaL_argcheck(L, byte >= ' ' && byte != 0x7f, arg,
-                  "an address must not hold line breaks, NUL or other control characters");
-  }
-  return {address, size};
-}
-
-namespace {
 
 // msg:mailfrom([new])  ->  the sender's address                   [-0, +1, e]
 int l_msg_mailfrom(lua_State* L) {

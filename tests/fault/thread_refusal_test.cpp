@@ -109,6 +109,18 @@ class ThreadRefusalTest : public testing::Test {
     std::fprintf(stderr, "stuck: %s\n", source.c_str());
     std::_Exit(1);
   }
+  // Starts it in state_ while no thread is to be had; whoever asks for one stands at the
+  // gate until that opens, and only then is *started there.
+  std::jthread StartRefused(Gate& gate, const char* source,
+                            std::unique_ptr<Running>* started) {
+    std::jthread starter([this, &gate, source, started] {
+      at_refusal = &gate;
+      refusals = kAll;
+      *started = state_.Start(source);
+    });
+    gate.AwaitArrivals();
+    return starter;
+  }
   void ExpectRunsInPool(TestState& state) {
     ASSERT_TRUE(Becomes([&] { return Run(state, kWhere) == kInPool; }));
     for (int i = 0; i < 100; ++i) ASSERT_EQ(Run(state, kWhere), kInPool) << i;
@@ -227,12 +239,8 @@ TEST_F(ThreadRefusalTest, WhoWaitsBehindAThreadThatDoesNotComeRunsOnTheLoop) {
   TestState other(plugin_, 1, "b", bind_);
   Gate gate;
   std::unique_ptr<Running> first;
-  std::jthread starter([&] {
-    at_refusal = &gate;
-    refusals = kAll;
-    first = state_.Start("return msys.runInPool('one', function() return 'a' end)");
-  });
-  gate.AwaitArrivals();
+  std::jthread starter = StartRefused(
+      gate, "return msys.runInPool('one', function() return 'a' end)", &first);
   auto second = other.Start("return msys.runInPool('one', function() return 'b' end)");
   ASSERT_TRUE(Becomes([&] { return plugin_.Stats("one").queued == 2; }));
   gate.Open();
@@ -248,13 +256,9 @@ TEST_F(ThreadRefusalTest, WhoWaitsBehindAThreadThatDoesNotComeGetsOneThatIsThere
   gates_["held"].AwaitArrivals();
   Gate gate;
   std::unique_ptr<Running> first;
-  std::jthread starter([&] {
-    at_refusal = &gate;
-    refusals = kAll;
-    first = state_.Start("return msys.runInPool('two', function() return "
-                         "msys.threadpool.current() end)");
-  });
-  gate.AwaitArrivals();
+  std::jthread starter = StartRefused(
+      gate, "return msys.runInPool('two', function() return "
+            "msys.threadpool.current() end)", &first);
   auto second = third.Start("return msys.runInPool('two', function() return "
                             "msys.threadpool.current() end)");
   ASSERT_TRUE(Becomes([&] { return plugin_.Stats("two").queued == 2; }));
@@ -274,13 +278,9 @@ TEST_F(ThreadRefusalTest, WhoseThreadDoesNotComeRunsOnTheLoopWhenThePoolIsSetToZ
   gates_["held"].AwaitArrivals();
   Gate gate;
   std::unique_ptr<Running> waits;
-  std::jthread starter([&] {
-    at_refusal = &gate;
-    refusals = kAll;
-    waits = state_.Start("return msys.runInPool('two', function() return "
-                         "(msys.threadpool.current()) end)");
-  });
-  gate.AwaitArrivals();
+  std::jthread starter = StartRefused(
+      gate, "return msys.runInPool('two', function() return "
+            "(msys.threadpool.current()) end)", &waits);
   ASSERT_EQ(plugin_.Configure({{"two", 0}}), MSYS_OK);
   gate.Open();
   starter.join();

@@ -219,6 +219,7 @@ TEST_F(BindingsTest, VctxRecipients) {
       ExpectError(std::string(call) + "('a@x" + bytes + "')",
                   "an address must not hold line breaks, NUL or other control characters");
   EXPECT_EQ(Eval("return msg:mailfrom('')"), "") << "a bounce has no sender";
+  ExpectError("msg:header('To', ('a:'):rep(1001))", "must not hold more than 1000 colons");
   ExpectError("vctx:remove_recipient()", "string expected, got no value");
 }
 

@@ -2,6 +2,7 @@
 
 usage: cli_test.py HOST_SIM PLUGIN NO_ENTRY_PLUGIN
 """
+import contextlib
 import json
 import os
 import resource
@@ -328,6 +329,40 @@ msys.registerModule("policy", mod)
         host.send_signal(signal.SIGTERM)
         out, errors = host.communicate(timeout=60)
         self.assertEqual((host.returncode, out), (FAILED, ""), errors)
+
+    def test_commands_have_their_status_whoever_ignored_sigchld(self):
+        self.configure(POLICY.replace('print("in the pool")',
+                                      'print("status", select(2, msys.execute("exit 3")))'))
+        host = subprocess.Popen(
+            [HOST_SIM, "--config", "host.conf", "a.eml"], cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertRegex(host.communicate(timeout=60)[1], r"status\t3\n")
+
+    def test_a_second_signal_waits_for_no_reader_of_stderr(self):
+        self.configure(POLICY.replace('print("in the pool")',
+                                      'print("in the pool") msys.sleep(3600)'),
+                       more='Log { File = "log" }\n', shutdown=3600)
+        log = os.path.join(self.folder, "log")
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 4096)
+        os.set_blocking(writer, True)
+        host = subprocess.Popen([HOST_SIM, "--config", "host.conf", "a.eml"],
+                                cwd=self.folder, stdout=subprocess.DEVNULL, stderr=writer)
+
+        def await_log(text):
+            while not os.path.exists(log) or text not in open(log).read():
+                self.assertIsNone(host.poll())
+        await_log("in the pool")
+        host.send_signal(signal.SIGTERM)
+        await_log("SIGTERM: finishing")
+        host.send_signal(signal.SIGTERM)
+        self.assertEqual(host.wait(60), 128 + signal.SIGTERM)
+        os.close(reader)
+        os.close(writer)
 
     def test_a_second_signal_ends_it_at_once(self):
         self.configure(POLICY.replace('print("in the pool")',

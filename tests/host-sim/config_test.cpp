@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "log.h"
 #include "temp_dir.h"
 
@@ -181,6 +183,17 @@ TEST_F(ConfigTest, AMissingFileIsNamed) {
   EXPECT_EQ(error_, dir_.Path("none.conf") +
                         ": cannot read the configuration: No such file or "
                         "directory\n");
+}
+
+TEST_F(ConfigTest, TheWorkingDirectoryMayBeGone) {
+  const auto before = std::filesystem::current_path();
+  const std::string gone = dir_.Path("gone");
+  std::filesystem::create_directory(gone);
+  std::filesystem::current_path(gone);
+  std::filesystem::remove(gone);
+  EXPECT_FALSE(ReadConfig("host.conf", &error_));
+  EXPECT_EQ(error_, "host.conf: cannot read the configuration: No such file or directory\n");
+  std::filesystem::current_path(before);
 }
 
 TEST_F(ConfigTest, IncludedTextStandsInItsPlace) {

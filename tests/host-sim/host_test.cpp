@@ -250,6 +250,27 @@ TEST_F(HostTest, RefusedRecipientsAreLeftOut) {
   EXPECT_EQ(ran.of("rejected"), 1u) << ran.err;
 }
 
+// To Lua a mail of a megabyte is a handle of a few bytes.
+TEST_F(HostTest, MailsOfPastSessionsDoNotStay) {
+  dir_.Write("mail/a.eml", kMail + std::string(1 << 20, 'x'));
+  const Ran ran = Run(R"(
+    local mails, most = setmetatable({}, { __mode = 'k' }), 0
+    function mod:validate_data(msg)
+      mails[msg] = true
+      local count = 0
+      for _ in pairs(mails) do count = count + 1 end
+      most = math.max(most, count)
+      return C
+    end
+    function mod:validate_dealloc() print('mails at once: ' .. most) end
+  )",
+                      200, "Lua { Max_States = 1 }");
+  EXPECT_EQ(ran.of("accepted"), 200u) << ran.err;
+  const std::size_t last = ran.err.rfind("mails at once: ");
+  ASSERT_NE(last, std::string::npos) << ran.err;
+  EXPECT_LE(std::stoi(ran.err.substr(last + 15)), 20);
+}
+
 TEST_F(HostTest, AnErrorIsLoggedWithTheBytesThatItHas) {
   const Ran ran = Run("function mod:validate_data() error('zero\\0after', 0) end");
   EXPECT_NE(ran.err.find("validate_data: zero\\x00after"), std::string::npos) << ran.err;

@@ -151,6 +151,22 @@ function mod:validate_mailfrom""")
                           ("disconnected", "rejected", "tempfailed", "cancelled", "no_mail")],
                          [1, 1, 1, 2, 1])
 
+    def test_an_error_that_a_mail_follows_is_not_how_its_session_ended(self):
+        policy = POLICY.replace("function mod:validate_mailfrom", """
+function mod:validate_ehlo(name) assert(name ~= 'bad') return C end
+function mod:validate_mailfrom""", 1)
+        server = self.start(policy=policy, options=("--json", "-"))
+        client = server.connect()
+        client.reply()
+        self.assertTrue(client.ask(b"EHLO bad\r\n").startswith("451"))
+        self.assertTrue(client.ask(b"HELO good\r\n").startswith("250"))
+        client.begin_mail()
+        self.assertTrue(client.ask(b"body\r\n.\r\n").startswith("250"))
+        client.close()
+        self.assertEqual(server.stop(), 0, "".join(server.log))
+        sessions = json.load(server.process.stdout)["sessions"]
+        self.assertEqual((sessions["accepted"], sessions["errors"]), (1, 0))
+
     def test_what_is_stored_counts_as_accepted_though_its_client_is_gone(self):
         server = self.start(options=("--json", "-"))
         for _ in range(100):
