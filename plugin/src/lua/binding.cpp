@@ -227,6 +227,12 @@ int OpenBinding(lua_State* L) {
   luaL_checkversion(L);
   CheckFinalisersAreSeen(L);
 
+  lua_pushglobaltable(L);                     // 2
+  SubTable(L, 2, "msys");                     // 3
+  SubTable(L, 3, "core");                     // 4
+  // The one thing that calls metamethods, which may attach the state themselves.
+  OpenConstants(L, *state, 4);
+
   if (lua_getfield(L, LUA_REGISTRYINDEX, kAttached) != LUA_TNIL) {
     return luaL_error(L, "this Lua state is attached already, as %s",
                       lua_tostring(L, -1));
@@ -247,13 +253,9 @@ int OpenBinding(lua_State* L) {
   lua_call(state->aux, 0, 0);
   state->OpenLua(L);
 
-  lua_settop(L, 1);
-  lua_pushglobaltable(L);                     // 2
-  SubTable(L, 2, "msys");                     // 3
-  SubTable(L, 3, "core");                     // 4
+  lua_settop(L, 4);
   SubTable(L, 3, "threadpool");               // 5
   SubTable(L, 2, "thread");                   // 6
-  OpenConstants(L, *state, 4);
   OpenCoroutine(L);
   OpenExit(L);
   OpenDataSharing(L);
