@@ -170,6 +170,18 @@ class ListenerTest(Compared):
         with self.assertRaises(urllib.error.URLError):
             fetch(url)
 
+    def test_clients_that_no_descriptor_is_left_for_are_counted(self):
+        server = Server(top=METRICS)
+        self.addCleanup(server.remove)
+        with server.without_descriptors():
+            client = server.connect()
+            server.await_log("cannot accept: Too many open files")
+        client.greet().close()
+        page = fetch_when(address_in(server.log), idle)
+        self.assertGreater(page.value("hostsim_accept_failures_total"), 0)
+        self.assertEqual(page.value("hostsim_sessions_started_total"), 1)
+        self.assertEqual(server.stop(), 0, "".join(server.log))
+
 
 class ReplayTest(Compared):
     def start(self, policy, config, sessions, concurrency):

@@ -2,8 +2,10 @@
 
 Nothing here sleeps: the port is read from the log, and replies are waited for.
 """
+import contextlib
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -120,6 +122,22 @@ Shutdown_Timeout = {shutdown}
             if self.process.poll() is not None:
                 raise AssertionError(text + " is not in " + "".join(self.log))
             os.sched_yield()
+
+    @contextlib.contextmanager
+    def without_descriptors(self):
+        """Meanwhile the server can open nothing; gives the number that it may have."""
+        # UBSan asks by a pipe whether memory can be read: when a thread begins, too.
+        self.await_asleep()
+        pid = self.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        # All that are below the limit are taken.
+        used = sorted(map(int, os.listdir(f"/proc/{pid}/fd")))
+        free = next(n for n in range(len(used) + 1) if n not in used)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            yield free
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
 
     def connect(self):
         return Client(self.port)

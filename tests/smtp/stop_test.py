@@ -206,19 +206,11 @@ function mod:validate_mailfrom""", 1)
 
     def test_when_descriptors_are_free_again_clients_are_taken_again(self):
         server = self.start()
-        # UBSan asks by a pipe whether memory can be read: when a thread begins, too.
-        server.await_asleep()
-        pid = server.process.pid
-        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        # All that are below the limit are taken.
-        used = sorted(map(int, os.listdir(f"/proc/{pid}/fd")))
-        free = next(n for n in range(len(used) + 1) if n not in used)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, limits[1]))
-        client = server.connect()
-        server.await_log("error listener: cannot accept: Too many open files: the "
-                         f"process may have {free} files and sockets open "
-                         "(LimitNOFILE, ulimit -n); clients wait until sessions end")
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        with server.without_descriptors() as allowed:
+            client = server.connect()
+            server.await_log("error listener: cannot accept: Too many open files: the "
+                             f"process may have {allowed} files and sockets open "
+                             "(LimitNOFILE, ulimit -n); clients wait until sessions end")
         client.greet().close()
         self.assertEqual(server.stop(), 0, "".join(server.log))
         self.assertEqual(sum("cannot accept" in line for line in server.log), 1)
