@@ -1,17 +1,21 @@
 // The C entry points: check, translate, call.  No exception leaves them.
 #include <msys/plugin.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "console.h"
 #include "engine.h"
-#include "lua/binding.h"
+#include "lua_api.h"
 #include "process.h"
 #include "state.h"
+#include "text.h"
 
 struct msys_plugin {
   msys::Engine engine;
@@ -202,8 +206,9 @@ msys_status Attach(msys_plugin* plugin, lua_State* L, std::uint32_t loop,
   if (!engine.BeginAttach()) return Fail(error, MSYS_E_CLOSED, kStopped);
   const msys_status status = Guard(error, [&] {
     std::string text;
-    auto state = State::Open(engine, L, engine.loop(loop),
-                             name != nullptr ? name : "unnamed", text);
+    std::string shown = name != nullptr ? name : "unnamed";
+    HideControls(shown.data());
+    auto state = State::Open(engine, L, engine.loop(loop), std::move(shown), text);
     if (state == nullptr) {
       return Fail(error,
                   text.find("not enough memory") != text.npos ? MSYS_E_NOMEM
@@ -259,10 +264,10 @@ void SessionPushSelf(msys_session* session, lua_State* L) {
 }
 
 msys_status Run(msys_state* state, msys_callout* callout) {
-  if (state == nullptr || callout == nullptr) return MSYS_E_ARG;
+  if (callout == nullptr) return MSYS_E_ARG;
   if (!MSYS_HAS(callout, plugin_data)) return MSYS_E_ABI;
   callout->plugin_data = nullptr;
-  if (callout->prepare == nullptr || callout->finish == nullptr ||
+  if (state == nullptr || callout->prepare == nullptr || callout->finish == nullptr ||
       callout->flags != 0) {
     return MSYS_E_ARG;
   }
@@ -292,7 +297,8 @@ static_assert(sizeof(Region) <= sizeof(msys_blocking));
 
 void BlockingBegin(lua_State* L, msys_blocking* region) {
   auto* r = new (region) Region{nullptr, nullptr};
-  if (process::IsFork()) return;
+  // No worker has the turn by a loop; L may be in another thread's hands.
+  if (process::IsFork() || Worker::current() == nullptr) return;
   State* state = State::Of(L);
   if (state == nullptr || !state->MayLeaveTurn(L)) return;  // the turn is kept
   r->state = state;

@@ -139,10 +139,10 @@ void State::OnStart(Work* work) {
     ++script.session->references;
     script.tls = script.session->tls->Share();
   }
+  script.co = state.TakeCoroutine();  // finish() needs one in any case
   if (state.closing_ || script.cancelled) {
     return state.EndCallout(slice, script, MSYS_E_CANCELLED);
   }
-  script.co = state.TakeCoroutine();
   if (script.co.L == nullptr) {
     return state.EndCallout(slice, script, MSYS_E_NOMEM);
   }
@@ -188,26 +188,29 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status) {
   msys_callout& callout = *script.callout;
   Finish request{this, callout.finish, callout.ctx, status};
   std::snprintf(request.name, sizeof request.name, "%s", NameOf(callout));
+  HideControls(request.name);
   callout.plugin_data = nullptr;
   script.callout = nullptr;  // the host's again, and gone once finish() has been called
   // Only a cancelled one's may be in other hands.
   if (script.co.L != nullptr && !Coroutines::Idle(script.co.L)) RenewCoroutine(script);
-  if (script.co.L != nullptr) {
-    if (status != MSYS_OK && status != MSYS_E_LUA) lua_settop(script.co.L, 0);
-    // What finish() calls is the script's, as to _TLS and what it submits.
-    slice.script = &script;
-    CallFinish(*this, request, script.co.L);
-    slice.script = nullptr;
-    slice.now = NowNs();
-    Flush(slice, script.outbox);
-    coroutines.Return(script.co, !script.exposed);
+  const Coroutine own = script.co;
+  // What finish() calls is the script's, as to _TLS and what it submits.
+  slice.script = &script;
+  if (own.L != nullptr) {
+    if (status != MSYS_OK && status != MSYS_E_LUA) lua_settop(own.L, 0);
+    CallFinish(*this, request, own.L);
   }
   if (!request.called) {
     // No memory for a coroutine, or for a call on it: on the spare one, which is
     // empty and has all that a call takes.
     if (request.status != MSYS_E_CANCELLED) request.status = MSYS_E_NOMEM;
+    script.co = {aux, Anchors::kNone};
     CallFinish(*this, request, aux);
   }
+  slice.script = nullptr;
+  slice.now = NowNs();
+  Flush(slice, script.outbox);
+  if (own.L != nullptr) coroutines.Return(own, !script.exposed);
   if (script.held != nullptr) ReleaseHeld(script);
   if (script.session != nullptr) ReleaseSession(*script.session);
   script.tls->Release(anchors);

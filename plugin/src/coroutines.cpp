@@ -1,5 +1,6 @@
 #include "coroutines.h"
 
+#include <cstring>
 #include <new>
 
 namespace msys {
@@ -21,6 +22,8 @@ Coroutine Coroutines::Take(lua_State* aux) {
     spares_.pop_back();
     // debug.sethook finds coroutines that nobody has given to it.
     if (lua_gethook(spare.L) != nullptr) lua_sethook(spare.L, nullptr, 0, 0);
+    // A host may keep its session there, and the last one's may be gone.
+    std::memcpy(lua_getextraspace(spare.L), lua_getextraspace(main_), LUA_EXTRASPACE);
     return spare;
   }
   Coroutine made;

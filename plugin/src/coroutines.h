@@ -19,10 +19,10 @@ struct Coroutine {
 
 class Coroutines {
  public:
-  Coroutines(Anchors& anchors) : anchors_(anchors) {}
+  Coroutines(Anchors& anchors, lua_State* main) : anchors_(anchors), main_(main) {}
 
-  // [-0, +0, -] A coroutine with an empty stack and no hook; L is null when memory
-  // is out.
+  // [-0, +0, -] A coroutine with an empty stack, no hook, and the extra space of the
+  // main thread, as Lua makes them; L is null when memory is out.
   // `aux` is a coroutine of the state on which nothing runs.
   Coroutine Take(lua_State* aux);
   // [-0, +0, -] Gives one back that has ended without an error; what is on its stack
@@ -40,6 +40,7 @@ class Coroutines {
   bool Keep(Coroutine coroutine) noexcept;
 
   Anchors& anchors_;
+  lua_State* const main_;
   std::vector<Coroutine> spares_;
 };
 

@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "clock.h"
 #include "process.h"
@@ -84,8 +85,12 @@ msys_status Engine::Stop(std::uint32_t deadline_ms, std::string& error) {
       WaitableLock lock(mu_);
       stopping_.store(true, std::memory_order_relaxed);
     }
-    deadline_ns_ = NowNs() + std::uint64_t{deadline_ms} * 1'000'000;
+    first_stop_ns_ = NowNs();
+    deadline_ns_ = UINT64_MAX;
   }
+  // Who calls again with less has no more patience.
+  deadline_ns_ = std::min(deadline_ns_,
+                          first_stop_ns_ + std::uint64_t{deadline_ms} * 1'000'000);
   if (Over(deadline_ns_)) return MSYS_OK;
   if (NowNs() >= deadline_ns_ && !cancelled_) {
     cancelled_ = true;
@@ -113,20 +118,25 @@ void Engine::ReportLeft(std::string& error) {
     }
   }
   std::size_t states = InTransit();
-  std::size_t running = 0;
+  // Logged without the locks of these lists: a host's log may have one of its own.
+  std::vector<std::string> running;
   ForEachState([&](State& state) {
     ++states;
     state.ForEachRunning([&](const Job& job) {
-      ++running;
       char where[128];
       FormatSource(job.source, job.line, where, sizeof where);
-      host_.Log(MSYS_LOG_ERROR, "stop", "%s: %s of state %s still runs, for %.3f s",
-                job.pool_name(), where, state.name.c_str(),
-                static_cast<double>(now - job.started_ns) * 1e-9);
+      char since[32];
+      std::snprintf(since, sizeof since, "%.3f",
+                    static_cast<double>(now - job.started_ns) * 1e-9);
+      running.push_back(std::string(job.pool_name()) + ": " + where + " of state " +
+                        state.name + " still runs, for " + since + " s");
     });
   });
-  if (running > 0) {
-    error = std::to_string(running) + " closures still run; see the log";
+  for (const std::string& line : running) {
+    host_.Log(MSYS_LOG_ERROR, "stop", "%s", line.c_str());
+  }
+  if (!running.empty()) {
+    error = std::to_string(running.size()) + " closures still run; see the log";
   } else if (states == 0) {
     error = "call it again";
     std::string workers;

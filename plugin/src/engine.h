@@ -103,8 +103,9 @@ class Engine {
   LockTable locks_;
   std::atomic<bool> stopping_{false};  // written under mu_
   static inline std::atomic<std::uint64_t> state_numbers_{0};  // relaxed: only unique
-  std::uint64_t deadline_ns_ = 0;  // [main] of the first Stop()
-  bool cancelled_ = false;         // [main] what was queued then
+  std::uint64_t first_stop_ns_ = 0;  // [main]
+  std::uint64_t deadline_ns_ = 0;    // [main] the nearest that a Stop() has set
+  bool cancelled_ = false;           // [main] what was queued then
 
   WaitableMutex mu_;
   std::condition_variable changed_;

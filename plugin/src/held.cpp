@@ -1,9 +1,7 @@
 #include "held.h"
 
-#include <cassert>
 #include <cstdio>
 
-#include "job.h"
 #include "state.h"
 #include "text.h"
 

@@ -1,6 +1,7 @@
 // One call of runInPool: a closure, a pool, and who gets the results.  A job ends
 // exactly once: done, failed, cancelled (before it started) or refused (never
-// accepted), and is counted under that name in its lane's statistics.
+// accepted), and is counted under that name: in its lane's statistics or, refused, in
+// its pool's.
 //
 // Threads: the holder of the state's turn, but for what the console and the log of
 // stop() show of jobs in a pool's lane, or running: source, line, pool, state, and

@@ -41,13 +41,6 @@ void Lane::Unlink(Work& work) {
   work.queued = false;
 }
 
-bool Lane::Claim() {
-  MutexLock lock(mu_);
-  if (busy_) return false;
-  busy_ = true;
-  return true;
-}
-
 Work* Lane::PopOrSettle(Work*& then_first) {
   MutexLock lock(mu_);
   Work* work = head_;

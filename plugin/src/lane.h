@@ -3,7 +3,6 @@
 // state's turn: parking it keeps all its jobs in order, at the cost of one.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "sync.h"
@@ -81,10 +80,6 @@ class Lane {
   // idle, and the caller must now make it wait for the turn (Turn::Ready by
   // the holder, Turn::Submit by others).
   [[nodiscard]] bool Push(Work* work) EXCLUDES(mu_);
-
-  // Marks an idle lane busy without work, for a caller that will run it at
-  // once.  False: it is busy already.
-  [[nodiscard]] bool Claim() EXCLUDES(mu_);
 
   // The first work, and in `then_first` the one behind it, or null.  Null: there was
   // none, and the lane is idle now, no longer the caller's.

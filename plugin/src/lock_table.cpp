@@ -27,16 +27,10 @@ LockWait::LockWait(LockTable& t, Script& s, const Site& where)
 
 void LockWait::Abandon() { table.Withdraw(*this); }
 
-void LockWait::Cancel(const char* why) {
-  State& state = script->state;
-  if (!state.TextFor(*script, this, why)) return;
-  table.Withdraw(*this);
-  lua_xmove(state.aux, L, 1);
-  WakeScript(*script);
-}
-
+// Once it has been granted its script is the holder, and goes on soon.
 Script* LockWait::Needs() const {
-  return table.HolderIn(waiter.state, *lock->name);
+  Script* const holder = table.HolderIn(waiter.state, *lock->name);
+  return holder == &waiter ? nullptr : holder;
 }
 
 void NamedLock::Describe(char* out, std::size_t size) const {

@@ -33,7 +33,6 @@ struct NamedLock;
 struct LockWait final : Wait {
   LockWait(LockTable& t, Script& s, const Site& where);
   void Abandon() override;
-  void Cancel(const char* why) override;
   Script* Needs() const override;
   bool EndsFromOutside() const override { return Needs() == nullptr; }
   const char* what() const override { return "lock"; }

@@ -11,7 +11,6 @@
 #include "tsan.h"
 #include "turn.h"
 #include "worker_slot.h"
-#include "worker_thread.h"
 
 namespace msys {
 namespace {
@@ -399,7 +398,6 @@ void AddLane(const LaneStats& lane, msys_pool_stats& out) {
   out.failed += lane.failed.get();
   out.invocations += lane.invocations.get();
   out.cancelled += lane.cancelled.get();
-  out.refused += lane.refused.get();
   out.parked += lane.parked.get();
   out.suspended += lane.suspended.get();
   out.running += lane.started.get();  // with the suspended ones; see Snapshot

@@ -51,7 +51,7 @@ class WorkerSlot;
 // What one state did with one pool.  Written by the holder of the state's turn; only
 // maxima are forgotten by whoever resets the statistics.
 struct LaneStats {
-  Counter submitted, invocations, done, failed, cancelled, refused, parked;
+  Counter submitted, invocations, done, failed, cancelled, parked;
   Counter started, suspended;       // now: begun and not ended; of these, waiting
   Counter completing;               // now: completion functions that are not over
   Counter active_sum;               // over invocations, running ones seen

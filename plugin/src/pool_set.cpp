@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "text.h"
+
 namespace msys {
 namespace {
 
@@ -83,9 +85,9 @@ bool WrongSize(std::uint32_t index, std::uint32_t size, std::string& error) {
 
 bool CheckName(std::uint32_t index, const char* name, std::string& error) {
   if (name != nullptr && ValidName({name, strnlen(name, 80)})) return true;
-  error = "pool " + std::to_string(index) + ": name " +
-          (name == nullptr ? std::string("is NULL")
-                           : '"' + std::string(name, strnlen(name, 80)) + '"') +
+  char quoted[96] = "is NULL";
+  if (name != nullptr) Quote(name, strnlen(name, 80), quoted, sizeof quoted);
+  error = "pool " + std::to_string(index) + ": name " + quoted +
           "; 1 to 64 letters, digits, '_', '-' or '.' are wanted";
   return false;
 }

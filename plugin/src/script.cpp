@@ -149,7 +149,19 @@ void EndOutside(Script& script, const char* text) {
   else if (co != nullptr) state.PushText(co, text);
 }
 
-Outcome RunScript(Slice& slice, Script& script, int values) {
+}  // namespace
+
+void Wait::Cancel(const char* why) {
+  // Whatever runs meanwhile may have ended the wait, and freed it.
+  Script& waits = *script;
+  if (!waits.state.TextFor(waits, this, why)) return;
+  lua_State* const co = L;
+  Abandon();
+  lua_xmove(waits.state.aux, co, 1);
+  WakeScript(waits);
+}
+
+Outcome BeginScript(Slice& slice, Script& script, int values) {
   State& state = script.state;
   slice.script = &script;
   slice.frame = nullptr;
@@ -179,12 +191,6 @@ Outcome RunScript(Slice& slice, Script& script, int values) {
   if (script.co.L != nullptr) lua_sethook(script.co.L, nullptr, 0, 0);
   slice.script = nullptr;
   return Outcome::kEnded;
-}
-
-}  // namespace
-
-Outcome BeginScript(Slice& slice, Script& script, int arguments) {
-  return RunScript(slice, script, arguments);
 }
 
 // The error value stays what it is, since pending <close> variables are given it; the
@@ -229,7 +235,7 @@ Outcome ResumeScript(Slice& slice, Script& script) {
     return Outcome::kEnded;
   }
   LetGoOn(script.co.L);
-  return RunScript(slice, script, 0);
+  return BeginScript(slice, script, 0);
 }
 
 void CloseScript(Slice& slice, Script& script) {
@@ -276,6 +282,7 @@ void DescribeScript(const Script& script, char* out, std::size_t size) {
       const msys_callout* callout = static_cast<const Callout&>(script).callout;
       const char* name = callout == nullptr ? "finish()" : callout->name;
       std::snprintf(out, size, "the callout %s", name != nullptr ? name : "?");
+      HideControls(out);
       break;
     }
     case Script::Kind::kMain:

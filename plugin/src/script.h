@@ -14,8 +14,6 @@
 #include "coroutines.h"
 #include "lane.h"
 #include "loop.h"
-#include "pool.h"
-#include "tls.h"
 
 namespace msys {
 
@@ -24,6 +22,7 @@ struct Job;
 struct Script;
 struct Session;
 class State;
+struct Tls;
 
 // A coroutine.resume (or wrap) that is running inside a script.  On the C stack;
 // when the script is suspended the frames go, and come back when it goes on.
@@ -61,8 +60,9 @@ class Wait {
  public:
   // The script will never go on.
   virtual void Abandon() = 0;
-  // The state is being detached: the script goes on soon, with a failure.
-  virtual void Cancel(const char* why) = 0;
+  // The state is being detached: the script goes on soon, with a failure.  Unless a
+  // wait has its own, it finds the text `why` above the call's own values.
+  virtual void Cancel(const char* why);
   // The script of the same state that must go on before the wait can end; null:
   // there is none, or it is another state's.
   virtual Script* Needs() const { return nullptr; }

@@ -2,13 +2,12 @@
 // this is one: the interpreter's thread is the loop, which runs its tasks while
 // it waits.  A synchronous call waits in place; asynchronous jobs run while
 // another call waits, and are drained when the state closes.
-#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
-#include <memory>
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "engine.h"
 #include "lua/binding.h"

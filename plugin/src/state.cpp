@@ -1,7 +1,6 @@
 #include "state.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstdio>
 #include <new>
 
@@ -293,7 +292,9 @@ void State::PushErrorText(lua_State* L, int index) {
   if (lua_type(L, -1) == LUA_TSTRING) return;
   lua_pushcfunction(L, &ToText);
   lua_pushvalue(L, -2);
+  ++protected_depth_;  // others would find aux half used
   const bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  --protected_depth_;
   if (!ok) {
     char text[80];
     std::snprintf(text, sizeof text,

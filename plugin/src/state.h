@@ -21,7 +21,6 @@
 #include "session.h"
 #include "sleeper.h"
 #include "sync.h"
-#include "tls.h"
 #include "turn.h"
 
 namespace msys {
@@ -181,7 +180,7 @@ class State final : public LaneRunner {
   Turn turn;
   lua_State* aux = nullptr;  // for protected calls by the holder
   Anchors anchors;
-  Coroutines coroutines{anchors};
+  Coroutines coroutines{anchors, main};
   Slice* current = nullptr;     // of the holder; null: nothing of ours runs
   Job* free_jobs = nullptr;
   Script* free_scripts = nullptr;

@@ -5,6 +5,11 @@
 #include <cstring>
 
 namespace msys {
+namespace {
+
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+}  // namespace
 
 void FormatSource(const char* source, int line, char* out, std::size_t size) {
   const char* name = "?";
@@ -28,7 +33,7 @@ void FormatSource(const char* source, int line, char* out, std::size_t size) {
 
 void HideControls(char* text) {
   for (char* c = text; *c != '\0'; ++c) {
-    if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) *c = '?';
+    if (IsControl(*c)) *c = '?';
   }
 }
 
@@ -41,13 +46,15 @@ void OneLine(std::string_view text, char* out, std::size_t size) {
   while (!text.empty() && n + 5 < size) {
     const char c = text.front();
     text.remove_prefix(1);
-    if (c == '\0') {
-      put("\\x00");
-    } else if (c != '\n') {
-      out[n++] = c;
-    } else {
+    if (c == '\n') {
       put(" | ");
       text.remove_prefix(std::min(text.find_first_not_of("\t "), text.size()));
+    } else if (IsControl(c) && c != '\t') {
+      char hex[8];
+      std::snprintf(hex, sizeof hex, "\\x%02x", static_cast<unsigned char>(c));
+      put(hex);
+    } else {
+      out[n++] = c;
     }
   }
   out[n] = '\0';

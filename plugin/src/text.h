@@ -16,7 +16,8 @@ void FormatSource(const char* source, int line, char* out, std::size_t size);
 // What names a place is a script's, and must not begin a new line of a log.
 void HideControls(char* text);
 
-// Any text as one line: newlines of a traceback become " | ", NUL bytes "\x00".
+// Any text as one line: newlines of a traceback become " | ", other control bytes but
+// tabs "\x1b".  An error's text may have parts of a mail.
 void OneLine(std::string_view text, char* out, std::size_t size);
 
 // Any bytes as readable text in quotes.

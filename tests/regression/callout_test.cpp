@@ -87,6 +87,42 @@ TEST(CalloutTest, FinishSeesItsOwnSession) {
   EXPECT_EQ(seen, "nil first;nil second;");
 }
 
+// The same of a callout that is cancelled before it has begun.
+TEST(CalloutTest, FinishOfOneThatNeverBeganSeesItsOwnSession) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  Gates gates(plugin.api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  ASSERT_EQ(state.Run("ran = 0 msys.runInPool('CPU', hold, true)").text(), "OK");
+  gates["hold"].AwaitArrivals();
+  std::string seen;
+  OwnCallout callouts[2];
+  for (OwnCallout& callout : callouts) {
+    callout.prepare = [](lua_State*) { return -1; };
+    callout.finish = [&](lua_State* L, msys_status) {
+      EXPECT_EQ(luaL_dostring(L, R"(
+          local before = tostring(_TLS.mine)
+          _TLS.mine = 1
+          msys.runInPool('CPU', function() ran = ran + _TLS.mine end, true)
+          local locked = msys.lock 'x'
+          msys.unlock 'x'
+          return before .. ' ' .. tostring(locked) .. ';')"), LUA_OK);
+      seen += lua_tostring(L, -1);
+    };
+    msys_session* session = state.OpenSession();
+    host.On(0, [&] {
+      EXPECT_EQ(callout.RunHere(state, session), MSYS_OK);
+      EXPECT_EQ(callout.CancelHere(state), MSYS_OK);
+    });
+    state.CloseSession(session);
+  }
+  gates["hold"].Open();
+  for (OwnCallout& callout : callouts) EXPECT_EQ(callout.Wait(), MSYS_E_CANCELLED);
+  EXPECT_EQ(seen, "nil true;nil true;");
+  EXPECT_EQ(state.Run("repeat msys.runInPool('CPU', function() end) until ran == 2")
+                .text(), "OK");
+}
+
 // finish() is called whatever prepare() has raised: a session waits for it.
 TEST(CalloutTest, PrepareRaisesWhatCannotBeMadeText) {
   FakeHost host;

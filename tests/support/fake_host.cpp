@@ -133,8 +133,10 @@ std::uint64_t FakeHost::wakes(std::uint32_t loop) const {
 void FakeHost::Log(void* ctx, std::int32_t level, const char* component,
                    const char* text) {
   auto& self = *static_cast<FakeHost*>(ctx);
+  const LogLine line{level, component, text};
+  if (self.logged) self.logged(line);
   const std::lock_guard lock(self.log_mu_);
-  self.log_.push_back({level, component, text});
+  self.log_.push_back(line);
   self.logged_.notify_all();
 }
 

@@ -32,6 +32,8 @@ class FakeHost {
   msys_host Abi();
   // Gets the trace events, on whatever thread; before Abi().
   std::function<void(const msys_trace_event&)> trace;
+  // Gets the lines of the log, on whatever thread; before Abi().
+  std::function<void(const LogLine&)> logged;
 
   // [any but a loop] Runs f on the loop and waits until it has returned.
   void On(std::uint32_t loop, const std::function<void()>& f);

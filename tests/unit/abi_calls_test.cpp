@@ -185,7 +185,9 @@ TEST_F(CallsTest, WhatIsGivenBackIsDefinedAfterAFailure) {
   callout.prepare = [](void*, lua_State*) { return -1; };
   callout.finish = [](void*, lua_State*, msys_status, int) { FAIL(); };
   failed(MSYS_E_THREAD);
+  callout.plugin_data = &callout;
   EXPECT_EQ(api.run(nullptr, &callout), MSYS_E_ARG);
+  EXPECT_EQ(callout.plugin_data, nullptr);
   Gates gates(api);
   TestState leaving(plugin, 0, "leaving", std::ref(gates));
   auto held = leaving.Start("msys.runInPool('one', block)");
@@ -217,6 +219,23 @@ TEST_F(CallsTest, AnotherThreadCannotBeginABlockingRegion) {
   gates["hold"].Open();
   EXPECT_EQ(next->Wait().text(), "OK it has the turn");
   EXPECT_EQ(held->Wait().text(), "OK true");
+}
+
+// Nor does it touch the state, which others are running.
+TEST_F(CallsTest, AnotherThreadsBlockingRegionLeavesTheStateAlone) {
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over) {
+      msys_blocking region;
+      api.blocking_begin(state.L, &region);
+      api.blocking_end(&region);
+    }
+  });
+  EXPECT_EQ(state.Run("return msys.runInPool('one', function() local n = 0 "
+                      "for i = 1, 300000 do n = n + select('#', i, i, i) end "
+                      "return n end)").text(), "OK true 900000");
+  over = true;
+  other.join();
 }
 
 TEST_F(CallsTest, ASelfNeedsASession) {

@@ -16,7 +16,7 @@ class CoroutinesTest : public testing::Test {
 
   std::unique_ptr<lua_State, void (*)(lua_State*)> L{luaL_newstate(), lua_close};
   Anchors anchors;
-  Coroutines coroutines{anchors};
+  Coroutines coroutines{anchors, L.get()};
   lua_State* aux = nullptr;
 };
 
@@ -51,6 +51,21 @@ TEST_F(CoroutinesTest, OneWithAHookIsUsedAgainWithoutIt) {
     EXPECT_EQ(lua_gethook(b.L), nullptr);
     coroutines.Return(b, /*reuse=*/true);
   }
+}
+
+// A host may keep the session of a callout there.
+TEST_F(CoroutinesTest, OneIsUsedAgainWithTheExtraSpaceOfTheMainThread) {
+  const auto space = [](lua_State* of) -> void*& {
+    return *static_cast<void**>(lua_getextraspace(of));
+  };
+  int session = 0, host = 0;
+  const Coroutine a = coroutines.Take(aux);
+  space(a.L) = &session;
+  coroutines.Return(a, /*reuse=*/true);
+  space(L.get()) = &host;
+  const Coroutine b = coroutines.Take(aux);
+  EXPECT_EQ(b.L, a.L);
+  EXPECT_EQ(space(b.L), &host);
 }
 
 // A finaliser that runs on aux may set one.
@@ -94,7 +109,7 @@ TEST_F(CoroutinesTest, WithoutMemoryThereIsNoneAndNoError) {
   {
     Anchors own;
     own.Open(poor);
-    Coroutines none{own};
+    Coroutines none{own, poor};
     lua_State* spare = lua_newthread(poor);
     lua_checkstack(spare, 16);
     refuse = true;

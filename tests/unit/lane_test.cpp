@@ -42,7 +42,6 @@ TEST_F(LaneTest, L1_TheFirstPushGivesTheLaneToThePusher) {
   EXPECT_TRUE(lane.idle());
   EXPECT_TRUE(lane.Push(&a));
   EXPECT_FALSE(lane.Push(&b)) << "two parties would have it";
-  EXPECT_FALSE(lane.Claim());
   EXPECT_FALSE(lane.idle());
 }
 
@@ -93,15 +92,6 @@ TEST_F(LaneTest, L2_PopOrSettleGivesTheLaneBackWhenThereIsNone) {
   EXPECT_EQ(next, nullptr);
   EXPECT_FALSE(lane.idle());
   EXPECT_EQ(lane.PopOrSettle(next), nullptr);
-  EXPECT_TRUE(lane.idle());
-}
-
-TEST_F(LaneTest, ClaimNeedsNoWork) {
-  EXPECT_TRUE(lane.Claim());
-  EXPECT_FALSE(lane.Claim());
-  EXPECT_TRUE(lane.empty());
-  EXPECT_FALSE(lane.idle());
-  EXPECT_FALSE(lane.Settle());
   EXPECT_TRUE(lane.idle());
 }
 

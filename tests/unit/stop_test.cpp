@@ -8,7 +8,7 @@
 #include <string>
 
 #include "error.h"
-#include "gate.h"
+#include "gates.h"
 #include "test_plugin.h"
 extern "C" {
 #include <lauxlib.h>
@@ -81,6 +81,27 @@ TEST_F(StopOnALoopTest, ItSaysWhatItDrains) {
   EXPECT_EQ(WhatStopSays(), "stop: 1 jobs are still being drained; call stop() again");
 }
 
+// A second SIGTERM, say.
+TEST_F(StopOnALoopTest, ALaterCallMayBringTheDeadlineNearer) {
+  std::promise<msys_status> over;
+  msys_callout callout{};
+  callout.struct_size = sizeof callout;
+  callout.ctx = &over;
+  callout.prepare = [](void*, lua_State* co) {
+    return luaL_loadstring(co, "msys.sleep(3600)") == LUA_OK ? 0 : -1;
+  };
+  callout.finish = [](void* ctx, lua_State*, msys_status status, int) {
+    static_cast<std::promise<msys_status>*>(ctx)->set_value(status);
+  };
+  host.On(0, [&] {
+    EXPECT_EQ(api.run(state, &callout), MSYS_OK);
+    for (const std::uint32_t deadline_ms : {3'600'000u, 0u, 3'600'000u}) {
+      EXPECT_EQ(api.stop(plugin, deadline_ms, nullptr), MSYS_E_BUSY);
+    }
+  });
+  EXPECT_EQ(over.get_future().get(), MSYS_E_LUA) << "cancelled: ...";
+}
+
 // Although nothing runs: close() is not what ends it.
 TEST(StopTest, CloseComesAfterIt) {
   FakeHost host;
@@ -117,6 +138,45 @@ TEST(StopTest, ARefusalNamesIt) {
   auto sleeps = state.Start("pcall(msys.sleep, 3600) return msys.runInPool('CPU', print)");
   EXPECT_EQ(plugin.Stop(0), MSYS_E_BUSY);
   EXPECT_EQ(sleeps->Wait().text(), "OK false cancelled: the mail server is stopping");
+}
+
+// A mutex that log() takes may be held around a call by another thread.
+TEST(StopTest, ItLogsWithoutLocks) {
+  FakeHost host;
+  const TestPlugin* open = nullptr;
+  int looked = 0;
+  host.logged = [&](const LogLine& line) {
+    if (line.component != "stop") return;
+    std::thread([&] { EXPECT_EQ(api.pending_jobs(open->handle), 1u); }).join();
+    ++looked;
+  };
+  TestPlugin plugin(api, host);
+  open = &plugin;
+  Gates gates(api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  auto held = state.Start("msys.runInPool('CPU', hold)");
+  gates["hold"].AwaitArrivals();
+  EXPECT_EQ(plugin.Stop(0), MSYS_E_BUSY);
+  EXPECT_EQ(looked, 1);
+  gates["hold"].Open();
+}
+
+TEST(StopTest, AfterItNoWaitForAJobBegins) {
+  FakeHost host;
+  TestPlugin plugin(api, host);
+  Gates gates(api);
+  TestState state(plugin, 0, "test", std::ref(gates));
+  auto caller = state.Start(
+      "local ok, job = msys.runInPool('CPU', function() block('job') end, "
+      "function() end) "
+      "msys.runInPool('IO', function() block('stop') block(select(2, job:wait())) end)");
+  gates["job"].AwaitArrivals();
+  gates["stop"].AwaitArrivals();
+  EXPECT_EQ(plugin.Stop(0), MSYS_E_BUSY);
+  gates["stop"].Open();
+  gates["cancelled: the mail server is stopping"].AwaitArrivals();
+  gates["cancelled: the mail server is stopping"].Open();
+  gates["job"].Open();
 }
 
 // stop() takes a state that is being attached for one that is, or else the plugin

@@ -58,11 +58,14 @@ TEST(TextTest, ATracebackIsOneLine) {
   EXPECT_EQ(Line(""), "");
   EXPECT_EQ(Line("last\n\t"), "last | ");
   EXPECT_EQ(Line(std::string_view("nul\0after", 9)), "nul\\x00after");
+  // Nor does a terminal that shows it obey the sender of a mail.
+  EXPECT_EQ(Line("a\rb\x1b[2J\x7f\tc\xc3\xa4"), "a\\x0db\\x1b[2J\\x7f\tc\xc3\xa4");
 }
 
 TEST(TextTest, WhatIsTooLongIsCut) {
   for (std::size_t size = 8; size < 24; ++size) {
     EXPECT_LT(Line(std::string(50, '\0'), size).size(), size);
+    EXPECT_LT(Line(std::string(50, '\x1b'), size).size(), size);
     EXPECT_LT(Line("a\nb\nc\nd\ne\nf\ng\nh\ni", size).size(), size);
     EXPECT_LT(Quoted("a\nb\nc\nd\ne\nf\ng\nh\ni", size).size(), size);
   }

@@ -41,7 +41,7 @@ class TurnTest : public testing::Test {
  protected:
   std::unique_ptr<Lane> NewLane(Notes& executor) {
     auto lane = std::make_unique<Lane>(turn, executor, runner);
-    EXPECT_TRUE(lane->Claim());
+    EXPECT_TRUE(lane->Push(&works.emplace_back()));
     return lane;
   }
   // Returns when the thread waits for the turn.
@@ -75,6 +75,7 @@ class TurnTest : public testing::Test {
   Notes pool{false};
   Notes loop{true};
   Turn turn;
+  std::deque<Work> works;
 };
 
 TEST_F(TurnTest, T1_AHeldTurnIsNotGivenAgain) {

@@ -56,8 +56,12 @@
  * What else a host may do
  *   fork()   Before the first attach() both processes may use the plugin.  A
  *            later fork has none of its threads: every function refuses with
- *            MSYS_E_FORK, those without a status do nothing, Lua functions
- *            raise.  The parent notices nothing.
+ *            MSYS_E_FORK, those without a status do nothing (pool_count() still
+ *            counts), Lua functions raise.  The parent notices nothing.
+ *   exec()   A pool's thread has all signals blocked but those of faults, and a
+ *            program that a C function starts there inherits that: SIGTERM would not
+ *            end it.  Give it a mask of its own (posix_spawnattr_setsigmask, or
+ *            sigprocmask in the child).
  *   exit()   Ends the process with its status at any time; nothing is drained.
  *            In such a fork, and when a C function calls it on a pool's thread,
  *            it leaves out the handlers of atexit() and the destructors of static
@@ -204,7 +208,9 @@ typedef struct msys_trace_event {
   uint64_t started_ns;   /* when its closure started; 0: it has not */
 } msys_trace_event;
 
-/* Filled in by the host; copied by open(). */
+/* Filled in by the host; copied by open().  The plugin may hold locks of its own
+ * when it calls the host: a lock that one of these takes must not be held by a
+ * thread while it calls the plugin. */
 typedef struct msys_host {
   uint32_t struct_size; /* sizeof(msys_host) */
   uint32_t abi_major;   /* MSYS_ABI_MAJOR */
@@ -269,7 +275,8 @@ typedef struct msys_config {
   uint32_t struct_size;
   uint32_t pool_count;           /* of all pools there can be 256 */
   const msys_pool_config *pools; /* an array; its stride is the struct_size */
-                                 /* of its first element, and of each */
+                                 /* of its first element, and of each; one */
+                                 /* that cannot be is MSYS_E_ARG */
   int32_t completion_returns;    /* MSYS_COMPLETION_RETURNS_; open() only */
 } msys_config;
 
@@ -385,17 +392,17 @@ typedef struct msys_api {
   msys_status (*configure)(msys_plugin *plugin, const msys_config *config,
                            msys_error *error);
 
-  /* [main] Ends all work: new jobs are refused, queued ones are still run
-   * until `deadline_ms` have passed since the first stop(), then they are
-   * cancelled; running closures, and states that are attached, are waited for
-   * until the deadline, and once 0.2 s more, for what is cancelled then; workers that
-   * have nothing left to do have up to a second to go.  MSYS_OK: nothing runs
-   * any more and no state is attached.  MSYS_E_BUSY: closures still run, or states
-   * are attached, or workers have not left their pools, and the error's text says
-   * which; after the deadline each closure is logged (pool, file:line, seconds),
-   * and each worker unless the thread is a loop.  Do not unload then; call again.
-   * On a thread that is a loop it never waits: MSYS_E_BUSY until all is over; call
-   * again from a timer. */
+  /* [main] Ends all work: new jobs, callouts, sessions and states are refused, jobs
+   * that are queued are still run until `deadline_ms` have passed since the first
+   * stop() (of several calls the least counts), then they are cancelled; running
+   * closures, and states that are attached, are waited for until the deadline, and
+   * once 0.2 s more, for what is cancelled then; workers that have nothing left to
+   * do have up to a second to go.  MSYS_OK: nothing runs any more and no state is
+   * attached.  MSYS_E_BUSY: closures still run, or states are attached, or workers
+   * have not left their pools, and the error's text says which; after the deadline
+   * each closure is logged (pool, file:line, seconds), and each worker unless the
+   * thread is a loop.  Do not unload then; call again.  On a thread that is a loop
+   * it never waits: MSYS_E_BUSY until all is over; call again from a timer. */
   msys_status (*stop)(msys_plugin *plugin, uint32_t deadline_ms,
                       msys_error *error);
 
@@ -409,10 +416,12 @@ typedef struct msys_api {
    * globals.  `L` is borrowed until detach()'s done(); `name`, for logs, is
    * copied and may be NULL.  Nothing of the state may be running.  Best before any
    * script has run: neither C code nor a coroutine.close that a script has kept from
-   * before may close a coroutine that waits.  From the first
-   * attach() on threads are started as they are needed.  Failure (ARG, also for a
-   * coroutine; NOMEM, CLOSED, THREAD, FORK, LUA): the state is as before but may
-   * hold some of the globals. */
+   * before may close a coroutine that waits.  Callouts and closures run on
+   * coroutines that begin without a hook and with a copy of L's lua_getextraspace();
+   * what prepare() sets of these is its callout's alone: closures have their session
+   * by _TLS, or by a value that they share.  From the first attach() on threads are
+   * started as they are needed.  Failure (ARG, also for a coroutine; NOMEM, CLOSED,
+   * THREAD, FORK, LUA): the state is as before but may hold some of the globals. */
   msys_status (*attach)(msys_plugin *plugin, struct lua_State *L,
                         uint32_t loop, const char *name, msys_state **out,
                         msys_error *error);
@@ -441,7 +450,8 @@ typedef struct msys_api {
 
   /* [loop] Starts a callout.  MSYS_OK: finish() will be called, perhaps before
    * run() returns.  Failure (ARG, NOMEM, CLOSED, THREAD, FORK): it will not, and
-   * plugin_data is NULL (but with ABI), so that cancel() finds nothing. */
+   * plugin_data is NULL (but with ABI), so that cancel() finds nothing.  That a
+   * callout runs already is not noticed. */
   msys_status (*run)(msys_state *state, msys_callout *callout);
 
   /* [loop] Ends a callout whose session went away: its queued jobs are dropped,
@@ -454,7 +464,7 @@ typedef struct msys_api {
    * of this state meanwhile.  Between begin and end no Lua API call is allowed
    * and pointers into Lua values are valid only while the stack of L keeps the
    * values.  Always pairs, never nests.  On a loop, in a finaliser, or on a thread
-   * that is not the one that runs L, the turn is kept.  Neither raises. */
+   * that is no pool's, the turn is kept.  Neither raises. */
   void (*blocking_begin)(struct lua_State *L, msys_blocking *region);
   /* The thread of blocking_begin().  Waits for the turn. */
   void (*blocking_end)(msys_blocking *region);

@@ -78,6 +78,8 @@ void CheckCanSuspend(lua_State* L, State& state, const char* function,
   }
 }
 
+int ReturnAboveKept(lua_State* L, int, lua_KContext) { return lua_gettop(L) - kKept; }
+
 void ReserveForWait(lua_State* L, State& state, std::size_t more) {
   state.anchors.Reserve(L, more + (state.run_one_task != nullptr ? 2 : 0));
 }
@@ -163,6 +165,18 @@ void OpenKind(lua_State* L, const void* key, const char* name, const luaL_Reg* m
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void* CheckKind(lua_State* L, const void* key, const char* name) {
+  void* const value = lua_touserdata(L, 1);
+  bool ok = value != nullptr && lua_getmetatable(L, 1) != 0;
+  if (ok) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+    ok = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  if (!ok) luaL_typeerror(L, 1, name);
+  return value;
 }
 
 void SubTable(lua_State* L, int table, const char* name) {

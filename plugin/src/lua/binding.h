@@ -48,6 +48,11 @@ const char* WhyRefused(const State& state, JobMode mode);
 void CheckCanSuspend(lua_State* L, State& state, const char* function,
                      const char* instead);
 
+// In a suspended call the stack is: mark, what keeps the rest, what the wait gives.
+constexpr int kKept = 2;
+// How a call goes on that returns just what its wait gives.
+int ReturnAboveKept(lua_State* L, int, lua_KContext);
+
 // The anchors that Suspend() takes, and `more` of the caller's: behind its last
 // allocation in Lua, since a finaliser might take them.  It may run one itself.
 // [-0, +0, m]
@@ -74,6 +79,9 @@ void SetFunctions(lua_State* L, const luaL_Reg* functions);
 // of others.  [-0, +0, m]
 void OpenKind(lua_State* L, const void* key, const char* name, const luaL_Reg* methods,
               const luaL_Reg* metamethods);
+
+// The userdata of that kind that is the first argument; raises.  [-0, +0, e]
+void* CheckKind(lua_State* L, const void* key, const char* name);
 
 // Pushes t[name], a table, made if it was not there.  [-0, +1, m]
 void SubTable(lua_State* L, int table, const char* name);

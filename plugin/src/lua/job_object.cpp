@@ -12,18 +12,8 @@ constexpr char kJob[] = "msys.job";
 const char kMeta = 0;
 
 JobBox& CheckBox(lua_State* L) {
-  auto* box = static_cast<JobBox*>(lua_touserdata(L, 1));
-  bool ok = box != nullptr && lua_getmetatable(L, 1) != 0;
-  if (ok) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta);
-    ok = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-  }
-  if (!ok) luaL_typeerror(L, 1, kJob);
-  return *box;
+  return *static_cast<JobBox*>(CheckKind(L, &kMeta, kJob));
 }
-
-int ReturnAboveBox(lua_State* L, int, lua_KContext) { return lua_gettop(L) - 2; }
 
 BoxWait* NewBoxWait() noexcept { return new (std::nothrow) BoxWait; }
 
@@ -47,6 +37,11 @@ int l_wait(lua_State* L) {
     return luaL_error(L, "job:wait: the job was refused: the call that was to submit "
                       "it has raised an error");
   }
+  if (const char* why = state.why_cancelled()) {
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, why);
+    return 2;
+  }
   Slice& slice = *state.current;
   const Script* closure = box.job->Running();
   if (closure == slice.script) {
@@ -66,7 +61,7 @@ int l_wait(lua_State* L) {
   BoxWait** link = &box.job->waiters;
   while (*link != nullptr) link = &(*link)->next;
   *link = wait;
-  return Suspend(L, slice, *wait, &ReturnAboveBox);
+  return Suspend(L, slice, *wait, &ReturnAboveKept);
 }
 
 const char* Status(const JobBox& box) {

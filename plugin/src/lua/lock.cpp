@@ -12,9 +12,6 @@ namespace {
 constexpr char kLock[] = "msys.lock";
 constexpr char kUnlock[] = "msys.unlock";
 
-// In a suspended call the stack is: mark, the wait, why it failed.
-constexpr int kKept = 2;
-
 static_assert(std::is_trivially_destructible_v<LockWait>,
               "Lua frees it without running a destructor");
 

@@ -18,10 +18,6 @@ constexpr char kLock[] = "mutex:lock";
 constexpr char kUnlock[] = "mutex:unlock";
 const char kMeta = 0;
 
-// In a suspended call the stack is: mark, the wait, which keeps the mutex, why it
-// failed.
-constexpr int kKept = 2;
-
 enum Type : lua_Integer { kNormal = 0, kRecursive = 1, kErrorCheck = 2 };
 
 struct MutexWait;
@@ -43,22 +39,9 @@ struct LuaMutex final : Held {
 
 // A script in mutex:lock(); in a userdata, whose user value keeps the mutex.
 struct MutexWait final : Wait {
-  void Abandon() override { Unlink(); }
-  void Cancel(const char* why) override {
-    State& state = script->state;
-    if (!state.TextFor(*script, this, why)) return;
-    Unlink();
-    lua_xmove(state.aux, L, 1);
-    WakeScript(*script);
-  }
+  void Abandon() override;
   Script* Needs() const override;
   const char* what() const override { return "mutex"; }
-  void Unlink() {
-    MutexWait* before = nullptr;
-    for (MutexWait* w = mutex->first; w != this; w = w->next) before = w;
-    (before == nullptr ? mutex->first : before->next) = next;
-    if (mutex->last == this) mutex->last = before;
-  }
 
   LuaMutex* mutex = nullptr;
   Site site;
@@ -67,6 +50,13 @@ struct MutexWait final : Wait {
 // Lua frees them without running a destructor.
 static_assert(std::is_trivially_destructible_v<LuaMutex>);
 static_assert(std::is_trivially_destructible_v<MutexWait>);
+
+void MutexWait::Abandon() {
+  MutexWait* before = nullptr;
+  for (MutexWait* w = mutex->first; w != this; w = w->next) before = w;
+  (before == nullptr ? mutex->first : before->next) = next;
+  if (mutex->last == this) mutex->last = before;
+}
 
 Script* MutexWait::Needs() const { return mutex->holder; }
 
@@ -89,15 +79,7 @@ void LuaMutex::PassOn() {
 }
 
 LuaMutex& CheckMutex(lua_State* L) {
-  auto* mutex = static_cast<LuaMutex*>(lua_touserdata(L, 1));
-  bool ok = mutex != nullptr && lua_getmetatable(L, 1) != 0;
-  if (ok) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &kMeta);
-    ok = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-  }
-  if (!ok) luaL_typeerror(L, 1, kName);
-  return *mutex;
+  return *static_cast<LuaMutex*>(CheckKind(L, &kMeta, kName));
 }
 
 int ReturnLocked(lua_State* L, int, lua_KContext) {

@@ -12,13 +12,6 @@ namespace {
 
 constexpr char kName[] = "msys.runInInst";
 
-// In a suspended call the stack is: mark, closure, what the wait gives.
-constexpr int kKept = 2;
-
-int ReturnAboveKept(lua_State* L, int, lua_KContext) {
-  return lua_gettop(L) - kKept;
-}
-
 Loop& CheckLoop(lua_State* L, State& state) {
   const lua_Integer inst = luaL_checkinteger(L, 1);
   const auto count = static_cast<lua_Integer>(state.engine.host().loop_count());

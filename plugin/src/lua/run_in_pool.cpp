@@ -10,16 +10,9 @@ namespace {
 
 constexpr char kName[] = "runInPool";
 
-// In a suspended call the stack is: mark, closure or box, what the wait gives.
-constexpr int kKept = 2;
-
 // The second upvalue of runInPool: looked up in the registry it would be 3 % of a call
 // with a completion function.
 const int kJobMetatable = lua_upvalueindex(2);
-
-int ReturnAboveKept(lua_State* L, int, lua_KContext) {
-  return lua_gettop(L) - kKept;
-}
 
 // After waiting for room in the backlog only: a failure, or what the call gives.
 int ReturnAfterRoom(lua_State* L, int, lua_KContext) {
@@ -92,7 +85,7 @@ int BacklogFull(lua_State* L, State& state, Pool& pool, const char* why) {
   return luaL_error(
       L, "%s: the backlog of pool %s is full (%d jobs) and the call cannot wait "
       "for room here: %s; call it elsewhere or raise Backlog",
-      kName, pool.name().c_str(), static_cast<int>(pool.limits().backlog), why);
+      kName, pool.name().c_str(), static_cast<int>(pool.backlog.size()), why);
 }
 
 int RunSync(lua_State* L, State& state, Pool& pool, PoolLane& lane) {

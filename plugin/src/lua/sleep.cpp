@@ -14,9 +14,6 @@ constexpr char kName[] = "msys.sleep";
 // 31 years: deadlines stay far from the end of the clock.
 constexpr lua_Number kMaxSeconds = 1e9;
 
-// In a suspended call the stack is: mark, the wait, why it ended early.
-constexpr int kKept = 2;
-
 // A script that sleeps without a thread; in a userdata.
 struct SleepWait final : Wait, Timer::Entry {
   SleepWait(Script& s, std::uint64_t until_ns) : sleeper_(s) {
@@ -27,24 +24,16 @@ struct SleepWait final : Wait, Timer::Entry {
     deadline_ns = until_ns;
   }
 
-  void Abandon() override { Withdraw(); }
-  void Cancel(const char* why) override {
-    State& state = script->state;
-    if (!state.TextFor(*script, this, why)) return;
-    Withdraw();
-    lua_xmove(state.aux, L, 1);
-    WakeScript(*script);
+  // The holder of the turn: when the timer has fired, the work is in the lane.
+  void Abandon() override {
+    if (!script->state.engine.timer().Cancel(*this)) {
+      script->lane->Remove(&work_);
+    }
   }
   bool EndsFromOutside() const override { return true; }
   const char* what() const override { return "sleep"; }
 
  private:
-  // The holder of the turn: when the timer has fired, the work is in the lane.
-  void Withdraw() {
-    if (!script->state.engine.timer().Cancel(*this)) {
-      script->lane->Remove(&work_);
-    }
-  }
   // On the timer's thread.
   static void OnFire(Timer::Entry* entry) {
     auto& self = *static_cast<SleepWait*>(entry);
