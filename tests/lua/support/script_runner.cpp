@@ -90,10 +90,11 @@ int l_elsewhere(lua_State* L) {
 // host.await(handle): in a pool
 int l_await(lua_State* L) {
   Handle& handle = CheckHandle(L);
+  Runner& runner = Of(L);  // no Lua call is allowed in the region
   msys_blocking region;
-  Of(L).plugin.api.blocking_begin(L, &region);
+  runner.plugin.api.blocking_begin(L, &region);
   handle.over.Pass();
-  Of(L).plugin.api.blocking_end(&region);
+  runner.plugin.api.blocking_end(&region);
   return 0;
 }
 
@@ -142,10 +143,11 @@ int l_self(lua_State* L) {
 // host.block(name): as a C function that blocks should
 int l_block(lua_State* L) {
   Gate& gate = Of(L).gate(luaL_checkstring(L, 1));
+  Runner& runner = Of(L);  // no Lua call is allowed in the region
   msys_blocking region;
-  Of(L).plugin.api.blocking_begin(L, &region);
+  runner.plugin.api.blocking_begin(L, &region);
   gate.Pass();
-  Of(L).plugin.api.blocking_end(&region);
+  runner.plugin.api.blocking_end(&region);
   return 0;
 }
 
@@ -164,10 +166,11 @@ int l_release(lua_State* L) {
 int l_await_blocked(lua_State* L) {
   Gate& gate = Of(L).gate(luaL_checkstring(L, 1));
   const int count = static_cast<int>(luaL_optinteger(L, 2, 1));
+  Runner& runner = Of(L);  // no Lua call is allowed in the region
   msys_blocking region;
-  Of(L).plugin.api.blocking_begin(L, &region);
+  runner.plugin.api.blocking_begin(L, &region);
   gate.AwaitArrivals(count);
-  Of(L).plugin.api.blocking_end(&region);
+  runner.plugin.api.blocking_end(&region);
   return 0;
 }
 
@@ -228,10 +231,11 @@ int l_log(lua_State* L) {
 // host.await_log(text): in a pool
 int l_await_log(lua_State* L) {
   const char* text = luaL_checkstring(L, 1);
+  Runner& runner = Of(L);  // no Lua call is allowed in the region
   msys_blocking region;
-  Of(L).plugin.api.blocking_begin(L, &region);
-  Of(L).host.AwaitLog({text});
-  Of(L).plugin.api.blocking_end(&region);
+  runner.plugin.api.blocking_begin(L, &region);
+  runner.host.AwaitLog({text});
+  runner.plugin.api.blocking_end(&region);
   return 0;
 }
 
