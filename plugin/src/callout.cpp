@@ -87,6 +87,9 @@ void LogFinishError(State& state, const Finish& request, lua_State* L) {
 // Calls finish() with the values on top of L, above nothing else; or not at all, if
 // memory is missing.
 void CallFinish(State& state, Finish& request, lua_State* L) {
+  // Of a script that was cancelled, or of a finaliser that has run on the spare one:
+  // it could fail the call.
+  lua_sethook(L, nullptr, 0, 0);
   const int count = lua_gettop(L);
   if (!lua_checkstack(L, 3)) {
     lua_settop(L, 0);

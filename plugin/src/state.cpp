@@ -163,9 +163,12 @@ void State::PrefetchFor(const Work& work) {
 
 bool State::MayLeaveTurn(lua_State* L) const {
   // What runs on aux, or was called from there, must end before anybody else
-  // uses aux; and the collector runs one finaliser at a time.
+  // uses aux, which keeps a script's coroutines while they are closed; and the
+  // collector runs one finaliser at a time.
+  const bool closing =
+      current != nullptr && current->script != nullptr && current->script->closing;
   return current != nullptr && current->worker != nullptr &&
-         current->worker == Worker::current() && protected_depth_ == 0 &&
+         current->worker == Worker::current() && protected_depth_ == 0 && !closing &&
          !InFinaliser(L, *this);
 }
 
@@ -292,9 +295,7 @@ void State::PushErrorText(lua_State* L, int index) {
   if (lua_type(L, -1) == LUA_TSTRING) return;
   lua_pushcfunction(L, &ToText);
   lua_pushvalue(L, -2);
-  ++protected_depth_;  // others would find aux half used
   const bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
-  --protected_depth_;
   if (!ok) {
     char text[80];
     std::snprintf(text, sizeof text,

@@ -1,6 +1,8 @@
 // What callouts see and leave behind, and what the first attach() may overlap.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -121,6 +123,85 @@ TEST(CalloutTest, FinishOfOneThatNeverBeganSeesItsOwnSession) {
   EXPECT_EQ(seen, "nil true;nil true;");
   EXPECT_EQ(state.Run("repeat msys.runInPool('CPU', function() end) until ran == 2")
                 .text(), "OK");
+}
+
+// Nor is it called with the hook that the callout had: what that uses may be gone.
+TEST(CalloutTest, FinishOfACancelledOneHasNoHook) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  OwnCallout callout;
+  callout.prepare = [](lua_State* L) {
+    return luaL_loadstring(L, "debug.sethook(function() error 'hooked' end, '', 50) "
+                              "msys.sleep(3600)") == LUA_OK ? 0 : -1;
+  };
+  callout.finish = [](lua_State* L, msys_status) {
+    EXPECT_EQ(lua_gethook(L), nullptr);
+    EXPECT_EQ(luaL_dostring(L, "for i = 1, 1000 do end"), LUA_OK);
+  };
+  host.On(0, [&] {
+    EXPECT_EQ(callout.RunHere(state), MSYS_OK);
+    EXPECT_EQ(callout.CancelHere(state), MSYS_OK);
+  });
+  EXPECT_EQ(callout.Wait(), MSYS_E_CANCELLED);
+}
+
+// Memory is out when a coroutine is made for it, and a finaliser that has run there
+// meanwhile has set a hook which fails every call: it is called all the same.
+TEST(CalloutTest, FinishIsCalledThoughAFinaliserHasHookedTheSpareCoroutine) {
+  struct Memory {
+    bool out = false;
+    static void* Allocate(void* ud, void* block, std::size_t, std::size_t size) {
+      if (size == 0) {
+        std::free(block);
+        return nullptr;
+      }
+      if (static_cast<Memory*>(ud)->out && block == nullptr) return nullptr;
+      return std::realloc(block, size);
+    }
+  } memory;
+  std::deque<OwnCallout> callouts;
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  msys_status last = MSYS_OK;
+  bool finished = false;
+  host.On(0, [&] {
+    lua_setallocf(state.L, &Memory::Allocate, &memory);
+    lua_pushlightuserdata(state.L, &memory);
+    lua_pushcclosure(state.L, [](lua_State* L) {
+      static_cast<Memory*>(lua_touserdata(L, lua_upvalueindex(1)))->out = true;
+      return 0;
+    }, 1);
+    lua_setglobal(state.L, "memory_is_out");
+    // Each waits, so that the next needs a coroutine that has to be made; the last
+    // one's finds garbage.
+    for (const char* policy :
+         {"msys.sleep(3600)", "msys.sleep(3600)",
+          "collectgarbage() collectgarbage 'stop' "
+          "setmetatable({}, { __gc = function() "
+          "  debug.sethook(function() error 'hooked' end, 'c') memory_is_out() end }) "
+          "msys.sleep(3600)", "never begins"}) {
+      OwnCallout& callout = callouts.emplace_back();
+      callout.prepare = [policy](lua_State* L) {
+        return luaL_loadstring(L, policy) == LUA_OK ? 0 : -1;
+      };
+      callout.finish = [&](lua_State*, msys_status status) {
+        finished = true;
+        last = status;
+      };
+      if (callouts.size() == 4) {
+        lua_gc(state.L, LUA_GCINC, 1, 1000, 40);
+        lua_gc(state.L, LUA_GCRESTART);
+        ASSERT_NE(lua_checkstack(state.L, 50000), 0);  // makes the collector due
+      }
+      EXPECT_EQ(callout.RunHere(state), MSYS_OK);
+    }
+    EXPECT_TRUE(memory.out);
+    memory.out = false;
+    EXPECT_TRUE(finished);
+    EXPECT_EQ(last, MSYS_E_NOMEM);
+  });
 }
 
 // finish() is called whatever prepare() has raised: a session waits for it.

@@ -14,4 +14,14 @@ msys.runInPool("IO", function()
   yield()
 end)
 assert(slept[1] == false and slept[2]:find "cannot wait here", slept[2])
+-- But what a closure has raised is made text while nothing is closed: it may sleep.
+slept = nil
+msys.runInPool("IO", function()
+  error(setmetatable({}, { __tostring = function()
+    slept = table.pack(pcall(msys.sleep, 0))
+    return "failed"
+  end }))
+end, true)
+repeat msys.sleep(0) until slept
+assert(slept[1], slept[2])
 print "ok"

@@ -463,8 +463,9 @@ typedef struct msys_api {
   /* [state] A C function called by Lua is about to block: others may run Lua
    * of this state meanwhile.  Between begin and end no Lua API call is allowed
    * and pointers into Lua values are valid only while the stack of L keeps the
-   * values.  Always pairs, never nests.  On a loop, in a finaliser, or on a thread
-   * that is no pool's, the turn is kept.  Neither raises. */
+   * values.  Always pairs, never nests.  On a loop, in a finaliser, while the
+   * plugin closes a script's coroutines, or on a thread that is no pool's, the turn
+   * is kept.  Neither raises. */
   void (*blocking_begin)(struct lua_State *L, msys_blocking *region);
   /* The thread of blocking_begin().  Waits for the turn. */
   void (*blocking_end)(msys_blocking *region);
