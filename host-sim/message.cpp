@@ -285,10 +285,17 @@ void Message::SetCurrentRcptto(std::string_view address) noexcept {
 
 void Message::ReplaceRcptto(std::string_view address) noexcept {
   const TurnScope scope(turn_, "msg:rcptto");
-  for (std::string& one : recipients_) {
-    if (!SameAddress(one, Rcptto())) continue;
-    one = address;
-    break;
+  const auto entry = [&](std::string_view of) {
+    return std::find_if(
+        recipients_.begin(), recipients_.end(),
+        [&](const std::string& one) { return SameAddress(one, of); });
+  };
+  const auto replaced = entry(Rcptto());
+  if (replaced != recipients_.end()) {
+    // One address that two become is to get the mail once.
+    const auto same = entry(address);
+    if (same == recipients_.end() || same == replaced) *replaced = address;
+    else recipients_.erase(replaced);
   }
   current_rcptto_ = address;
 }

@@ -97,7 +97,7 @@ function msg:mailfrom(address) end
 ---@return string
 function msg:rcptto(address) end
 
----The decoded text parts, one after the other, as UTF-8.
+---The decoded text parts that are not attachments, one after the other, as UTF-8.
 ---@param type? string only parts of this type, "text/plain"
 ---@return string
 function msg:text(type) end

@@ -200,8 +200,14 @@ TEST(MessageTest, Recipients) {
   message->ReplaceRcptto("c@x.example");
   EXPECT_EQ(message->Rcptto(), "c@x.example");
   EXPECT_EQ(message->recipients(), (Strings{"a@x.example", "c@x.example"}));
-  EXPECT_TRUE(message->RemoveRecipient("C@x.example"));
-  EXPECT_FALSE(message->RemoveRecipient("c@x.example"));
+  message->ReplaceRcptto("C@x.example");
+  EXPECT_EQ(message->recipients(), (Strings{"a@x.example", "C@x.example"}));
+  // Two that become one get the mail once.
+  message->ReplaceRcptto("A@x.example");
+  EXPECT_EQ(message->Rcptto(), "A@x.example");
+  EXPECT_EQ(message->recipients(), Strings{"a@x.example"});
+  EXPECT_TRUE(message->RemoveRecipient("A@x.example"));
+  EXPECT_FALSE(message->RemoveRecipient("a@x.example"));
 }
 
 TEST(MessageTest, ContextsAreApart) {

@@ -216,3 +216,15 @@ test.case("self survives garbage collection, and a closure sees it", function()
   end
   test.close_session(session)
 end)
+
+test.case("a key that cannot be is an error at the script's line", function()
+  for key, what in pairs { a = "nil", b = "NaN" } do
+    local index = what == "NaN" and 0 / 0 or nil
+    local plain = select(2, pcall(function() ({})[index] = key end))
+    for _, of in ipairs { _TLS, _OSTLS } do
+      local ok, why = pcall(function() of[index] = key end)
+      assert(not ok and why:find("%.lua:%d+: "), why)
+      test.equal((plain:gsub("^.-%d: ", "")), (why:gsub("^.-%d: ", "")))
+    end
+  end
+end)

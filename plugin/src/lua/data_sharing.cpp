@@ -117,6 +117,11 @@ int l_index(lua_State* L) {
 template <PushTable kPush>
 int l_newindex(lua_State* L) {
   kPush(L, CheckState(L));
+  // Lua's own words; but raised from here they say where the script is.
+  if (lua_isnil(L, 2)) return luaL_error(L, "table index is nil");
+  if (lua_type(L, 2) == LUA_TNUMBER && !lua_rawequal(L, 2, 2)) {
+    return luaL_error(L, "table index is NaN");
+  }
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
   lua_settable(L, -3);
