@@ -1,8 +1,11 @@
 // msys.registerModule, print, and the tables they live in.
+#include <cstring>
+#include <string>
 #include <string_view>
 
 #include "bindings.h"
 #include "log.h"
+#include "phase.h"
 
 namespace hostsim {
 namespace {
@@ -11,6 +14,35 @@ namespace {
 char modules_key;
 
 void PushList(lua_State* L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key); }
+
+void WarnOfPhase(const char* module, const char* key) noexcept {
+  Log(MSYS_LOG_WARNING, module,
+      std::string("this host has no phase that calls ") + key);
+}
+
+// Of the value at the top.                                        [-0, +0, m]
+bool IsCallable(lua_State* L) {
+  if (lua_isfunction(L, -1)) return true;
+  if (luaL_getmetafield(L, -1, "__call") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+// What would only be noticed when mail comes, or never.  Without metamethods: what the
+// module inherits is its own affair.                              [-0, +0, e]
+void CheckPhases(lua_State* L, const char* module, int table) {
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    const char* key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    const bool phase = IsPhaseFunctionName(key);
+    if ((phase || std::strcmp(key, "init") == 0) && !IsCallable(L))
+      luaL_argerror(L, table,
+                    lua_pushfstring(L, "%s is a %s; a function is wanted", key,
+                                    luaL_typename(L, -1)));
+    if (!phase && std::strncmp(key, "validate_", 9) == 0) WarnOfPhase(module, key);
+    lua_pop(L, 1);
+  }
+}
 
 // msys.registerModule(name, table): from now on the table's functions are
 // called at the phases of every session of this state.          [-0, +0, e]
@@ -29,6 +61,7 @@ int l_register_module(lua_State* L) {
           lua_pushfstring(L, "a module \"%s\" is registered already", name));
     lua_pop(L, 1);
   }
+  CheckPhases(L, name, 2);
   lua_pushvalue(L, 1);
   lua_rawseti(L, 3, size + 1);
   lua_pushvalue(L, 2);

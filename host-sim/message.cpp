@@ -6,11 +6,16 @@
 #include <mutex>
 #include <utility>
 
+#include "mail_header.h"
+
 namespace hostsim {
 namespace {
 
-bool SameAddress(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+// As the mail's first line has it.
+std::string_view LineEnd(std::string_view mail) {
+  const std::size_t end = mail.find('\n');
+  const bool crlf = end != mail.npos && end > 0 && mail[end - 1] == '\r';
+  return crlf ? "\r\n" : "\n";
 }
 
 std::string StreamToString(GMimeStream* stream) {
@@ -37,19 +42,6 @@ std::string TextToUtf8(GMimePart* part) {
   return StreamToString(memory.get());
 }
 
-std::string Serialize(GMimeMessage* message, std::string_view original) {
-  const std::size_t line_end = original.find('\n');
-  const bool dos = line_end != std::string_view::npos && line_end > 0 &&
-                   original[line_end - 1] == '\r';
-  GMimeFormatOptions* format = g_mime_format_options_new();
-  g_mime_format_options_set_newline_format(
-      format, dos ? GMIME_NEWLINE_FORMAT_DOS : GMIME_NEWLINE_FORMAT_UNIX);
-  const GRef<GMimeStream> stream(g_mime_stream_mem_new());
-  g_mime_object_write_to_stream(GMIME_OBJECT(message), format, stream.get());
-  g_mime_format_options_free(format);
-  return StreamToString(stream.get());
-}
-
 }  // namespace
 
 void InitGMime() {
@@ -65,6 +57,14 @@ GRef<GMimeMessage> Parse(GMimeStream* stream) {
       g_mime_parser_construct_message(parser.get(), nullptr));
 }
 
+GRef<GMimeMessage> ParseCopy(std::string_view first, std::string_view rest) {
+  const GRef<GMimeStream> stream(g_mime_stream_mem_new());
+  g_mime_stream_write(stream.get(), first.data(), first.size());
+  g_mime_stream_write(stream.get(), rest.data(), rest.size());
+  g_mime_stream_reset(stream.get());
+  return Parse(stream.get());
+}
+
 }  // namespace
 
 GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view) {
@@ -78,11 +78,7 @@ GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view) {
   if (GRef<GMimeMessage> message = Parse(stream.get())) return message;
   // It does not begin with a header: all of it is the body, as behind an empty line.
   // A mail without a message would hide from policies, and be marked by none.
-  const GRef<GMimeStream> behind(g_mime_stream_mem_new());
-  g_mime_stream_write(behind.get(), "\n", 1);
-  g_mime_stream_write(behind.get(), bytes.data(), bytes.size());
-  g_mime_stream_reset(behind.get());
-  return Parse(behind.get());
+  return ParseCopy("\n", bytes);
 }
 
 const std::string* Dictionary::Find(const std::string& key) const noexcept {
@@ -108,31 +104,51 @@ Message::Message(TurnMark* turn, std::string id,
 
 void Message::SetContent(std::shared_ptr<const std::string> bytes) noexcept {
   const TurnScope scope(turn_, "msg:content");
-  parts_.clear();
-  message_.reset();
+  ForgetParts();
+  parsed_header_.reset();
+  new_header_.reset();
+  changed_ = false;
   bytes_ = std::move(bytes);
-  parsed_ = changed_ = parts_found_ = false;
 }
 
-void Message::Parse() noexcept {
-  if (parsed_ || !bytes_) return;
-  parsed_ = true;
-  message_ = ParseMessage(*bytes_, &view_);
+std::shared_ptr<const std::string> Message::Content() noexcept {
+  const TurnScope scope(turn_, "msg:raw");
+  if (!new_header_) return bytes_;
+  const std::string_view body = std::string_view(*bytes_).substr(header_size_);
+  std::string whole = *std::exchange(new_header_, std::nullopt);
+  header_size_ = whole.size();
+  whole.reserve(whole.size() + 2 + body.size());
+  if (!whole.empty() && NeedsEmptyLine(body)) whole += LineEnd(*bytes_);
+  whole += body;
+  bytes_ = std::make_shared<const std::string>(std::move(whole));
+  return bytes_;
 }
 
 std::string_view Message::Raw() noexcept {
-  const TurnScope scope(turn_, "msg:raw");
-  if (!bytes_) return {};
-  if (!changed_) return *bytes_;
-  if (serialized_.empty()) serialized_ = Serialize(message_.get(), *bytes_);
-  return serialized_;
+  const auto bytes = Content();  // which this shares
+  return bytes ? std::string_view(*bytes) : std::string_view();
+}
+
+std::string_view Message::Header() const noexcept {
+  if (new_header_) return *new_header_;
+  return std::string_view(*bytes_).substr(0, header_size_);
+}
+
+// Without the body, which may be big.
+void Message::ParseHeader() noexcept {
+  if (parsed_header_ || !bytes_) return;
+  if (!new_header_) header_size_ = HeaderSize(*bytes_);
+  parsed_header_ = ParseCopy(Header(), "\n");
+  if (parsed_header_) return;
+  header_size_ = 0;  // all of it is the body
+  parsed_header_ = ParseCopy("\n", "");
 }
 
 // GMime keeps the Content-* headers of a mail with its body part.
 GMimeHeaderList* Message::HeadersFor(const char* name) const noexcept {
-  GMimeObject* owner = GMIME_OBJECT(message_.get());
+  GMimeObject* owner = GMIME_OBJECT(parsed_header_.get());
   if (strncasecmp(name, "content-", 8) == 0) {
-    if (GMimeObject* body = g_mime_message_get_mime_part(message_.get()))
+    if (GMimeObject* body = g_mime_message_get_mime_part(parsed_header_.get()))
       owner = body;
   }
   return g_mime_object_get_header_list(owner);
@@ -140,8 +156,8 @@ GMimeHeaderList* Message::HeadersFor(const char* name) const noexcept {
 
 const char* Message::NextHeader(const char* name, int* position) noexcept {
   const TurnScope scope(turn_, "msg:header");
-  Parse();
-  if (!message_) return nullptr;
+  ParseHeader();
+  if (!parsed_header_) return nullptr;
   GMimeHeaderList* list = HeadersFor(name);
   while (*position < g_mime_header_list_get_count(list)) {
     GMimeHeader* header = g_mime_header_list_get_header_at(list, (*position)++);
@@ -153,50 +169,38 @@ const char* Message::NextHeader(const char* name, int* position) noexcept {
 }
 
 void Message::SetHeader(const char* name, const char* value) noexcept {
-  const TurnScope scope(turn_, "msg:header");
-  Parse();
-  if (!message_) return;
-  GMimeHeaderList* list = HeadersFor(name);
-  bool first = true;
-  for (int i = 0; i < g_mime_header_list_get_count(list);) {
-    GMimeHeader* header = g_mime_header_list_get_header_at(list, i);
-    if (strcasecmp(g_mime_header_get_name(header), name) == 0 && !first) {
-      g_mime_header_list_remove_at(list, i);
-      continue;
-    }
-    if (strcasecmp(g_mime_header_get_name(header), name) == 0) first = false;
-    ++i;
-  }
-  g_mime_header_list_set(list, name, value, "UTF-8");
-  HeaderChanged(name);
+  if (bytes_) ChangeHeader(name, MailField(name, value, LineEnd(*bytes_)));
 }
 
-void Message::RemoveHeader(const char* name) noexcept {
-  const TurnScope scope(turn_, "msg:header");
-  Parse();
-  if (!message_) return;
-  GMimeHeaderList* list = HeadersFor(name);
-  bool removed = false;
-  while (g_mime_header_list_remove(list, name)) removed = true;
-  if (removed) HeaderChanged(name);
-}
+void Message::RemoveHeader(const char* name) noexcept { ChangeHeader(name, ""); }
 
-// The parts are found anew: what one is, is said by its Content-* headers.
-void Message::HeaderChanged(const char* name) noexcept {
+void Message::ChangeHeader(const char* name, std::string_view field) noexcept {
+  const TurnScope scope(turn_, "msg:header");
+  ParseHeader();
+  if (!parsed_header_) return;
+  std::string header = EditHeader(Header(), name, field);
+  if (header == Header()) return;
+  new_header_ = std::move(header);
   changed_ = true;
-  serialized_.clear();
-  if (strncasecmp(name, "content-", 8) != 0) return;
-  parts_found_ = false;
+  parsed_header_.reset();
+  // What a part is, is said by its Content-* headers.
+  if (strncasecmp(name, "content-", 8) == 0) ForgetParts();
+}
+
+void Message::ForgetParts() noexcept {
   parts_.clear();
+  parsed_.reset();
+  parsed_bytes_.reset();
 }
 
 // With a stack of its own: a hostile mail may nest deeper than a pool
 // thread's stack.
 void Message::FindParts() noexcept {
-  Parse();
-  if (parts_found_ || !message_) return;
-  parts_found_ = true;
-  std::vector<GMimeObject*> open{g_mime_message_get_mime_part(message_.get())};
+  if (parsed_ || !bytes_) return;
+  parsed_bytes_ = Content();
+  parsed_ = ParseMessage(*parsed_bytes_, &view_);
+  if (!parsed_) return;
+  std::vector<GMimeObject*> open{g_mime_message_get_mime_part(parsed_.get())};
   while (!open.empty()) {
     GMimeObject* object = open.back();
     open.pop_back();
@@ -285,34 +289,39 @@ void Message::SetCurrentRcptto(std::string_view address) noexcept {
 
 void Message::ReplaceRcptto(std::string_view address) noexcept {
   const TurnScope scope(turn_, "msg:rcptto");
-  const auto entry = [&](std::string_view of) {
-    return std::find_if(
-        recipients_.begin(), recipients_.end(),
-        [&](const std::string& one) { return SameAddress(one, of); });
-  };
-  const auto replaced = entry(Rcptto());
+  const auto replaced = FindRecipient(Rcptto());
   if (replaced != recipients_.end()) {
     // One address that two become is to get the mail once.
-    const auto same = entry(address);
+    const auto same = FindRecipient(address);
     if (same == recipients_.end() || same == replaced) *replaced = address;
     else recipients_.erase(replaced);
   }
   current_rcptto_ = address;
 }
 
+std::vector<std::string>::iterator Message::FindRecipient(
+    std::string_view address) noexcept {
+  return std::find_if(recipients_.begin(), recipients_.end(), [&](const auto& one) {
+    return one.size() == address.size() &&
+           strncasecmp(one.data(), address.data(), one.size()) == 0;
+  });
+}
+
+bool Message::HasRecipient(std::string_view address) noexcept {
+  const TurnScope scope(turn_, "vctx:recipient_list");
+  return FindRecipient(address) != recipients_.end();
+}
+
 bool Message::AddRecipient(std::string_view address) noexcept {
   const TurnScope scope(turn_, "vctx:add_recipient");
-  for (const std::string& one : recipients_)
-    if (SameAddress(one, address)) return false;
+  if (FindRecipient(address) != recipients_.end()) return false;
   recipients_.emplace_back(address);
   return true;
 }
 
 bool Message::RemoveRecipient(std::string_view address) noexcept {
   const TurnScope scope(turn_, "vctx:remove_recipient");
-  const auto found =
-      std::find_if(recipients_.begin(), recipients_.end(),
-                   [&](const auto& one) { return SameAddress(one, address); });
+  const auto found = FindRecipient(address);
   if (found == recipients_.end()) return false;
   recipients_.erase(found);
   return true;

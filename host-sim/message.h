@@ -1,7 +1,8 @@
 // One mail as policies see it: its envelope, its contexts and its content.
 //
-// The bytes are shared and never written.  They are parsed by GMime when a
-// policy first asks; the GMime objects belong to this message alone.
+// The bytes are shared and never written: a changed header is put before the same
+// body.  They are parsed by GMime when a policy first asks; the GMime objects belong
+// to this message alone.
 //
 // Threads: with the turn of the Lua state held, every function.  Out of memory
 // ends the process, as it does in GLib; so nothing here throws, and a Lua C
@@ -66,11 +67,13 @@ class Message : public RefCounted {
 
   // The content arrives with the data phase; there is none before.
   void SetContent(std::shared_ptr<const std::string> bytes) noexcept;
-  std::string_view Raw() noexcept;  // valid until the next change
-  std::size_t size() const { return bytes_ ? bytes_->size() : 0; }  // as it came
+  std::shared_ptr<const std::string> Content() noexcept;  // nullptr: none
+  std::string_view Raw() noexcept;  // the same, valid until the next change
+  // Without what a policy has just put into the header.
+  std::size_t size() const { return bytes_ ? bytes_->size() : 0; }
 
   // The decoded value of the next header `name` at or after *position, which
-  // starts at 0 and is moved behind it; nullptr: no more.
+  // starts at 0 and is moved behind it; nullptr: no more.  Valid until a header changes.
   const char* NextHeader(const char* name, int* position) noexcept;
   void SetHeader(const char* name, const char* value) noexcept;
   void RemoveHeader(const char* name) noexcept;
@@ -91,12 +94,13 @@ class Message : public RefCounted {
   // What a policy does: replaces the current recipient, in the list as well.
   void ReplaceRcptto(std::string_view address) noexcept;
   const std::vector<std::string>& recipients() const { return recipients_; }
+  bool HasRecipient(std::string_view address) noexcept;
   bool AddRecipient(std::string_view address) noexcept;     // false: is there
   bool RemoveRecipient(std::string_view address) noexcept;  // false: is not
 
   void Discard() noexcept { discarded_ = true; }
   bool discarded() const { return discarded_; }
-  // A policy has changed it: Raw() is no longer what SetContent() was given.
+  // A policy has changed a header: Raw() is no longer what SetContent() was given.
   bool changed() const { return changed_; }
 
   enum class Context { kConnection, kMessage, kTransaction };
@@ -106,24 +110,30 @@ class Message : public RefCounted {
 
  private:
   ~Message() override = default;
-  void Parse() noexcept;
-  void FindParts() noexcept;
-  void AddPart(GMimePart* part) noexcept;
+  std::string_view Header() const noexcept;
+  void ParseHeader() noexcept;
+  void ChangeHeader(const char* name, std::string_view field) noexcept;
   GMimeHeaderList* HeadersFor(const char* name) const noexcept;
-  void HeaderChanged(const char* name) noexcept;
+  std::vector<std::string>::iterator FindRecipient(std::string_view address) noexcept;
+  void FindParts() noexcept;
+  void ForgetParts() noexcept;
+  void AddPart(GMimePart* part) noexcept;
 
   TurnMark* const turn_;
   const std::string id_;
 
-  // Destroyed in reverse: the GMime objects look into view_ and bytes_.
+  // The bytes are the mail; what is parsed of them is made when it is asked for.
   std::shared_ptr<const std::string> bytes_;
+  std::size_t header_size_ = 0;            // once parsed_header_ was there
+  std::optional<std::string> new_header_;  // in the place of these bytes
+  bool changed_ = false;
+  GRef<GMimeMessage> parsed_header_;
+
+  // Destroyed in reverse: the GMime objects look into the view of these bytes.
+  std::shared_ptr<const std::string> parsed_bytes_;
   GByteArray view_{};
-  GRef<GMimeMessage> message_;
-  bool parsed_ = false;
-  bool changed_ = false;  // message_ is no longer what bytes_ says
-  bool parts_found_ = false;
+  GRef<GMimeMessage> parsed_;
   std::vector<MimePart> parts_;
-  std::string serialized_;  // of a changed message
   std::string text_;
 
   std::string mailfrom_;

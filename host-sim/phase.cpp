@@ -31,6 +31,12 @@ const char* PhaseFunctionName(Phase phase) {
   return "validate_unknown";
 }
 
+bool IsPhaseFunctionName(std::string_view name) {
+  for (std::size_t i = 0; i < kPhaseCount; ++i)
+    if (name == PhaseFunctionName(static_cast<Phase>(i))) return true;
+  return false;
+}
+
 const char* OutcomeName(Outcome outcome) {
   switch (outcome) {
     case Outcome::kAccepted:

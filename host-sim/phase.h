@@ -22,6 +22,7 @@ inline constexpr std::size_t kPhaseCount = 9;
 
 const char* PhaseName(Phase phase);          // "data_spool"
 const char* PhaseFunctionName(Phase phase);  // "validate_data_spool"
+bool IsPhaseFunctionName(std::string_view name);
 
 // Every session ends in exactly one of these.
 enum class Outcome : unsigned char {

@@ -212,10 +212,23 @@ void PhaseRunner::CollectState() noexcept {
     message.RemoveRecipient(message.Rcptto());
   if (phase_ == Phase::kRcptto || phase_ == Phase::kDataSpoolEachRcpt)
     message.SetCurrentRcptto("");
-  if (phase_ == Phase::kDataSpool) result_.recipients = message.recipients();
+  if (phase_ == Phase::kDataSpool) {
+    to_spool_ = message.recipients();
+    next_to_spool_ = 0;
+  }
+  if (phase_ == Phase::kDataSpool || phase_ == Phase::kDataSpoolEachRcpt)
+    FindNextRecipient(message);
   if (phase_ == Phase::kSetBinding && message.changed())
-    result_.changed_content =
-        std::make_shared<const std::string>(message.Raw());
+    result_.changed_content = message.Content();
+}
+
+// One that a policy has removed meanwhile is nobody to ask about.
+void PhaseRunner::FindNextRecipient(Message& message) noexcept {
+  while (next_to_spool_ < to_spool_.size() && !result_.next_recipient) {
+    std::string& next = to_spool_[next_to_spool_++];
+    if (message.HasRecipient(next)) result_.next_recipient = std::move(next);
+  }
+  result_.has_recipients = !message.recipients().empty();
 }
 
 void PhaseRunner::Finished() {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,10 @@ struct PhaseResult {
   Kind kind = Kind::kDone;
   Reply reply;             // as the policy left it; code 0: it set none
   bool discarded = false;  // msg:discard
-  // After data_spool: who gets the mail.
-  std::vector<std::string> recipients;
+  // After data_spool and each data_spool_each_rcpt: whom the next of these is for;
+  // and whether anybody is to get the mail.
+  std::optional<std::string> next_recipient;
+  bool has_recipients = false;
   // After set_binding: the mail, if a policy has changed it.
   std::shared_ptr<const std::string> changed_content;
 };
@@ -68,6 +71,7 @@ class PhaseRunner final : public Callout {
   int PushArguments(lua_State* L);
   void TakeResults(lua_State* L, int count) noexcept;
   void CollectState() noexcept;
+  void FindNextRecipient(Message& message) noexcept;
   void Fail(std::string_view text) noexcept;
   void PayForMail(lua_State* L) noexcept;
   void RunNext();
@@ -85,6 +89,8 @@ class PhaseRunner final : public Callout {
   bool more_ = false;              // go on with the next module
   bool cancelled_ = false;
   bool new_transaction_ = false;
+  std::vector<std::string> to_spool_;  // for whom data_spool_each_rcpt is run
+  std::size_t next_to_spool_ = 0;
   PhaseResult result_;
   struct LateTask : msys_task {
     PhaseRunner* owner;

@@ -93,10 +93,9 @@ void ReplaySession::NextPhase(const PhaseResult& result) {
     case Phase::kData:
       return StartPhase(Phase::kDataSpool);
     case Phase::kDataSpool:
-      spooled_ = result.recipients;
-      next_recipient_ = accepted_recipients_ = 0;
+      any_refused_ = false;
       only_tempfailed_ = true;
-      return SpoolRecipient({});
+      return SpoolRecipient(result);
     default:
       return Finish({Outcome::kAccepted});
   }
@@ -119,15 +118,13 @@ void ReplaySession::OfferRecipient(const PhaseResult& result) {
 
 // The same for the phase that is run once per recipient of the spooled mail.
 void ReplaySession::SpoolRecipient(const PhaseResult& result) {
-  if (phase_ == Phase::kDataSpoolEachRcpt) {
-    if (Judge(result) == Verdict::kGoOn)
-      ++accepted_recipients_;
-    else if (result.reply.code >= 500)
-      only_tempfailed_ = false;
+  if (Judge(result) == Verdict::kRefused) {
+    any_refused_ = true;
+    only_tempfailed_ = only_tempfailed_ && result.reply.code < 500;
   }
-  if (next_recipient_ < spooled_.size())
-    return StartPhase(Phase::kDataSpoolEachRcpt, spooled_[next_recipient_++]);
-  if (accepted_recipients_ == 0 && !spooled_.empty())
+  if (result.next_recipient)
+    return StartPhase(Phase::kDataSpoolEachRcpt, *result.next_recipient);
+  if (any_refused_ && !result.has_recipients)
     return Finish(
         {only_tempfailed_ ? Outcome::kTempfailed : Outcome::kRejected});
   StartPhase(Phase::kSetBinding);

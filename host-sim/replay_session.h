@@ -57,11 +57,10 @@ class ReplaySession final : public PhaseClient,
   bool over_ = false;
   bool cancelled_ = false;
   SessionEnd end_;
-  // rcptto: the next to offer; data_spool_each_rcpt: the next of spooled_.
-  std::size_t next_recipient_ = 0;
+  std::size_t next_recipient_ = 0;  // to offer
   std::size_t accepted_recipients_ = 0;
-  bool only_tempfailed_ = true;  // the recipients that were refused
-  std::vector<std::string> spooled_;
+  bool any_refused_ = false;  // of the spooled mail's recipients
+  bool only_tempfailed_ = true;
 };
 
 }  // namespace hostsim

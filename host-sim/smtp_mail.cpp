@@ -44,28 +44,24 @@ void SmtpSession::MailPhaseDone(const PhaseResult& result) {
     case Phase::kData:
       return StartPhase(Phase::kDataSpool);
     case Phase::kDataSpool:
-      spooled_ = result.recipients;
-      next_spooled_ = spooled_good_ = 0;
       spool_refusal_ = {};
-      return SpoolRecipient(nullptr);
+      return SpoolRecipient(result);
     case Phase::kDataSpoolEachRcpt:
-      return SpoolRecipient(&result);
+      return SpoolRecipient(result);
     default:
       return StoreMail(result);
   }
 }
 
-void SmtpSession::SpoolRecipient(const PhaseResult* result) {
-  if (result && result->reply.code < 400) {
-    ++spooled_good_;
-  } else if (result) {
-    // The client tries again if that helps any of them.
-    if (spool_refusal_.code == 0 || result->reply.code < spool_refusal_.code)
-      spool_refusal_ = {result->reply.code, result->reply.text};
-  }
-  if (next_spooled_ < spooled_.size())
-    return StartPhase(Phase::kDataSpoolEachRcpt, spooled_[next_spooled_++]);
-  if (spooled_good_ == 0 && !spooled_.empty())
+// `result` is data_spool's or, of the recipient before, data_spool_each_rcpt's.
+void SmtpSession::SpoolRecipient(const PhaseResult& result) {
+  // The client tries again if that helps any of those refused.
+  if (Judge(result) == Verdict::kRefused &&
+      (spool_refusal_.code == 0 || result.reply.code < spool_refusal_.code))
+    spool_refusal_ = {result.reply.code, result.reply.text};
+  if (result.next_recipient)
+    return StartPhase(Phase::kDataSpoolEachRcpt, *result.next_recipient);
+  if (spool_refusal_.code != 0 && !result.has_recipients)
     return MailDone(
         spool_refusal_.code,
         spool_refusal_.text.empty() ? "refused by policy" : spool_refusal_.text,
@@ -119,7 +115,6 @@ void SmtpSession::ResetTransaction() {
   recipients_ = 0;
   data_.reset();
   content_.reset();
-  spooled_.clear();
   final_text_.clear();
   if (runner_) runner_->NewTransaction();
 }

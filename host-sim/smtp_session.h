@@ -86,7 +86,7 @@ class SmtpSession final : public SmtpChannel, public PhaseClient {
   // smtp_mail.cpp
   void EndOfMail();
   void MailPhaseDone(const PhaseResult& result);
-  void SpoolRecipient(const PhaseResult* result);
+  void SpoolRecipient(const PhaseResult& result);
   void StoreMail(const PhaseResult& result);
   void MailStored(const Maildir::Stored& stored);
   void MailDone(int code, std::string_view text, Outcome outcome);
@@ -123,9 +123,6 @@ class SmtpSession final : public SmtpChannel, public PhaseClient {
   std::uint32_t recipients_ = 0;
   std::optional<SmtpDataDecoder> data_;  // while the text comes
   std::shared_ptr<const std::string> content_;
-  // After data_spool.
-  std::vector<std::string> spooled_;
-  std::size_t next_spooled_ = 0, spooled_good_ = 0;
   struct {
     int code = 0;
     std::string text;

@@ -238,6 +238,22 @@ TEST_F(BindingsTest, RegisterModule) {
               "bad argument #2 to 'registerModule' (table expected");
 }
 
+TEST_F(BindingsTest, AModuleIsCheckedWhenItIsRegistered) {
+  ExpectError("msys.registerModule('a', {validate_data = 'x'})",
+              "bad argument #2 to 'registerModule' (validate_data is a string; a "
+              "function is wanted)");
+  ExpectError("msys.registerModule('a', {init = {}})", "init is a table; a function");
+  EXPECT_EQ(ModuleCount(L_.get()), 0);
+  testing::internal::CaptureStderr();
+  Eval("msys.registerModule('a', {validate_mailform = print, other = 1, [1] = 2,"
+       " validate_ehlo = setmetatable({}, {__call = print}), init = print})");
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("warning a: this host has no phase that calls validate_mailform\n"),
+            std::string::npos) << log;
+  EXPECT_EQ(log.find("validate_ehlo"), std::string::npos);
+  EXPECT_EQ(ModuleCount(L_.get()), 1);
+}
+
 TEST_F(BindingsTest, PrintGoesToTheLog) {
   testing::internal::CaptureStderr();
   Eval(

@@ -226,6 +226,42 @@ TEST_F(HostTest, ARecipientThatIsRefusedLateIsNotForTheMail) {
   EXPECT_EQ(ran.of("tempfailed"), 1u) << ran.err;
 }
 
+TEST_F(HostTest, AMailThatNobodyIsToGetIsRefused) {
+  // The one who would have got it has been removed by then.
+  Ran ran = Run(R"(
+    function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
+      print('for', msg:rcptto())
+      vctx:remove_recipient('cid@two.example')
+      vctx:set_code(550, 'no')
+      return C
+    end
+    function mod:validate_set_binding() error('nobody is left') end
+  )");
+  EXPECT_EQ(ran.of("rejected"), 1u) << ran.err;
+  EXPECT_NE(ran.err.find("lua: for\tbob@two.example\n"), std::string::npos) << ran.err;
+  EXPECT_EQ(ran.err.find("lua: for\tcid@two.example\n"), std::string::npos) << ran.err;
+  // Somebody is left who was not there when the first was asked about.
+  ran = Run(R"(
+    function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
+      vctx:add_recipient('new@two.example')
+      vctx:set_code(550, 'no')
+      return C
+    end
+    function mod:validate_set_binding(msg) print('for', msg:rcptto()) return C end
+  )");
+  EXPECT_EQ(ran.of("accepted"), 1u) << ran.err;
+  EXPECT_NE(ran.err.find("lua: for\tnew@two.example\n"), std::string::npos) << ran.err;
+  EXPECT_EQ(ran.json["phases"]["data_spool_each_rcpt"]["count"], 2);
+  // Nobody was refused: what the policy has made of it is accepted.
+  ran = Run(R"(
+    function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
+      vctx:remove_recipient(msg:rcptto())
+      return C
+    end
+  )");
+  EXPECT_EQ(ran.of("accepted"), 1u) << ran.err;
+}
+
 TEST_F(HostTest, RefusedRecipientsAreLeftOut) {
   Ran ran = Run(R"(
     function mod:validate_rcptto(msg, str, ac, vctx)

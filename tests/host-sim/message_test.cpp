@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "mail_source.h"
+
 namespace hostsim {
 namespace {
 
@@ -154,6 +156,129 @@ TEST(MessageTest, SetReplacesAllAndRemoveRemovesAll) {
   message->RemoveHeader("X-A");
   EXPECT_TRUE(Headers(*message, "X-A").empty());
   EXPECT_EQ(message->Raw(), "X-B: 2\n\nb\n");
+}
+
+// Neither GMime's idea of the rest of the header nor that of the body: a mail may be
+// signed, and what stores it may be strict.
+TEST(MessageTest, AChangedHeaderLeavesAllElseAsItCame) {
+  const Strings headers = {"Subject:  a\n", "Subject: a\r\n", "A: b\nSubject\t: a\n c\n",
+                           "Subject: a\nno field\n more\nTo: x\n", "\xc3\xa4: b\n",
+                           "From me Mon\nSubject: a\n", ">From me Mon\nSubject: a\n",
+                           "Subject: a\n\r\r\nTo: b\n", "Subject: a\n: b\n"};
+  const Strings bodies = {
+      "",
+      "\n",
+      "\nbody",
+      "\n\n\n",
+      "\r\nbody\nbare\rends\r\n",
+      "\nb\n--b\n\npart\n",
+      "\n--b\n--b--",
+      "\nb\n--b\nContent-Type: message/rfc822\n\n--b\n\nhello\n--b--\nepilogue\n",
+  };
+  for (const char* type : {"", "Content-Type: multipart/mixed; boundary=b\n"}) {
+    for (const std::string& header : headers) {
+      for (const std::string& body : bodies) {
+        const std::string raw = header + type + body;
+        const auto message = Make(raw);
+        const bool parted = message->Part(0) != nullptr;
+        message->SetHeader("X-New", "1");
+        EXPECT_EQ(Headers(*message, "x-new"), Strings{"1"}) << raw;
+        EXPECT_TRUE(message->Raw().ends_with(body)) << raw;
+        message->SetHeader("X-New", "22");
+        EXPECT_EQ(Headers(*message, "x-new"), Strings{"22"}) << raw;
+        EXPECT_EQ(message->Part(0) != nullptr, parted) << raw;
+        message->RemoveHeader("x-NEW");
+        EXPECT_TRUE(Headers(*message, "X-New").empty());
+        EXPECT_EQ(message->Raw(), raw);
+      }
+    }
+  }
+}
+
+TEST(MessageTest, MailsOfTheCorpusAreAsTheyCameButForTheField) {
+  const Strings paths{HOSTSIM_CORPUS};
+  const MailSet set = LoadMail(paths);
+  ASSERT_GT(set.mails.size(), 50u);
+  for (const Mail& mail : set.mails) {
+    const auto message = Make(*mail.bytes);
+    message->SetHeader("X-New", "1");
+    EXPECT_EQ(Headers(*message, "X-New"), Strings{"1"}) << mail.origin;
+    std::string without(message->Raw());
+    const std::size_t at = without.find("X-New: 1");
+    ASSERT_NE(at, without.npos) << mail.origin;
+    without.erase(at, without.find('\n', at) + 1 - at);
+    // What begins with neither header nor empty line gets one, too.
+    if (at == 0 && mail.bytes->find_first_of("\r\n") != 0)
+      without.erase(0, without.find('\n') + 1);
+    EXPECT_EQ(without, *mail.bytes) << mail.origin;
+  }
+}
+
+// Others may take a line that is no field for the end of the header.
+TEST(MessageTest, AFieldIsPutBeforeWhatIsNone) {
+  const auto message = Make("Subject: a\nno field\nX-Spam: no\n\nb\n");
+  message->SetHeader("X-Spam", "yes");
+  EXPECT_EQ(message->Raw(), "Subject: a\nX-Spam: yes\nno field\n\nb\n");
+  message->RemoveHeader("Subject");
+  EXPECT_EQ(message->Raw(), "X-Spam: yes\nno field\n\nb\n");
+  // Where no field stays, a line that is none would make all of it a body.
+  message->RemoveHeader("X-Spam");
+  EXPECT_EQ(message->Raw(), "\nb\n");
+  EXPECT_EQ(message->Text(nullptr), "b\n");
+}
+
+TEST(MessageTest, AHeaderWithoutAnEndIsChangedToo) {
+  const auto message = Make("Subject: a\r\nTo: b");
+  message->SetHeader("X", "y");
+  EXPECT_EQ(message->Raw(), "Subject: a\r\nTo: b\r\nX: y\r\n");
+  message->RemoveHeader("To");
+  message->RemoveHeader("X");
+  message->RemoveHeader("Subject");
+  EXPECT_EQ(message->Raw(), "");
+  message->SetHeader("X", "y");
+  EXPECT_EQ(Headers(*message, "X"), Strings{"y"});
+}
+
+// A value is what the policy has said, whether or not GMime could parse it.
+TEST(MessageTest, ValuesAreWhatWasSet) {
+  const std::string word(200, 'w');
+  for (const std::string& value :
+       {std::string("nonsense"), std::string("@@@<<"), std::string("a;  b=\"c  d\""),
+        std::string(), word, std::string("\xc3\xa4 and \xe2\x82\xac")}) {
+    for (const char* name : {"To", "Content-Type", "X-Any", "Message-ID"}) {
+      if (value[0] == '\xc3' && std::string(name) != "X-Any") continue;
+      const auto message = Make("Subject: a\n\nb\n");
+      message->SetHeader(name, value.c_str());
+      EXPECT_EQ(Headers(*message, name), Strings{value}) << name;
+    }
+  }
+  const auto message = Make("Subject: a\r\n\r\nb\r\n");
+  std::string words;
+  for (int i = 0; i < 40; ++i) words += (i ? " word" : "word") + std::to_string(i);
+  message->SetHeader("X-Long", words.c_str());
+  EXPECT_EQ(Headers(*message, "X-Long"), Strings{words});
+  // A list of addresses, too, and one that is folded.
+  message->SetHeader("Cc", "\xc3\x84nne <a@x.example>");
+  EXPECT_EQ(Headers(*message, "Cc"), Strings{"\xc3\x84nne <a@x.example>"});
+  message->SetHeader("To", "\xc3\x84nne <a@x.example>, Bj\xc3\xb6rn <b@x.example>");
+  std::string_view raw = message->Raw();
+  while (!raw.empty()) {
+    const std::size_t end = raw.find("\r\n");
+    ASSERT_NE(end, raw.npos);
+    EXPECT_LE(end, 78u) << raw.substr(0, end);
+    EXPECT_EQ(raw.substr(0, end).find_first_of("\r\n"), raw.npos);
+    raw.remove_prefix(end + 2);
+  }
+}
+
+TEST(MessageTest, PartsAreThoseThatTheHeaderSays) {
+  const auto message = Make("Content-Type: text/plain\n\n--b\n\none\n--b\n\ntwo\n--b--\n");
+  EXPECT_EQ(Types(*message), Strings{"text/plain"});
+  message->SetHeader("X", "y");
+  EXPECT_EQ(Types(*message), Strings{"text/plain"});
+  message->SetHeader("Content-Type", "multipart/mixed; boundary=b");
+  EXPECT_EQ(Types(*message), (Strings{"text/plain", "text/plain"}));
+  EXPECT_EQ(message->PartBody(1), "two");
 }
 
 TEST(MessageTest, OddMailsHarmNobody) {

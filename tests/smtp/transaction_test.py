@@ -26,6 +26,8 @@ end
 function mod:validate_data_spool_each_rcpt(msg, ac, vctx)
   local code = msg:rcptto():match('^(%d+)')
   if code then vctx:set_code(tonumber(code), 'says ' .. msg:rcptto()) end
+  local dropped = msg:rcptto():match('drop%-(.*)')
+  if dropped then vctx:remove_recipient(dropped) end
   msg:header('X-For', table.concat(vctx:recipient_list(), ' '))
   return C
 end
@@ -124,10 +126,21 @@ class TransactionTest(unittest.TestCase):
         self.assertEqual(self.send([b"550ann", b"451bob", b"554cid"]),
                          "451 says 451bob@b\r\n")
         self.assertEqual(self.send([b"554ann", b"550bob"]), "550 says 550bob@b\r\n")
+        # Of two, the other was removed before it was asked about.
+        self.assertEqual(self.send([b"550drop-bob", b"bob"]),
+                         "550 says 550drop-bob@b\r\n")
         self.assertEqual(self.server.mails(), [])
         sessions = self.report()["sessions"]
         self.assertEqual((sessions["tempfailed"], sessions["rejected"],
-                          sessions["accepted"]), (1, 1, 0))
+                          sessions["accepted"]), (1, 2, 0))
+
+    def test_a_changed_header_leaves_the_rest_as_it_came(self):
+        text = (b"Subject:  s \r\nno field\r\n"
+                b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+                b"--b\r\n\r\none\r\n--b--\r\nepilogue")
+        self.assertTrue(self.send([b"ann"], text).startswith("250"))
+        self.assertEqual(self.server.mails(), [text.replace(
+            b"no field\r\n", b"X-For: ann@b\r\nno field\r\n") + b"\r\n"])
 
     def test_a_maildir_that_is_gone_costs_a_451(self):
         shutil.rmtree(os.path.join(self.server.maildir, "tmp"))
