@@ -65,6 +65,11 @@ GRef<GMimeMessage> ParseCopy(std::string_view first, std::string_view rest) {
   return Parse(stream.get());
 }
 
+// What begins with a blank continues nothing, yet GMime takes " : x" for a field.
+bool MayBeginHeader(std::string_view bytes) {
+  return !bytes.starts_with(' ') && !bytes.starts_with('\t');
+}
+
 }  // namespace
 
 GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view) {
@@ -75,7 +80,8 @@ GRef<GMimeMessage> ParseMessage(std::string_view bytes, GByteArray* view) {
   // In this order: the stream frees the array that it was made with.
   g_mime_stream_mem_set_byte_array(GMIME_STREAM_MEM(stream.get()), view);
   g_mime_stream_mem_set_owner(GMIME_STREAM_MEM(stream.get()), FALSE);
-  if (GRef<GMimeMessage> message = Parse(stream.get())) return message;
+  if (MayBeginHeader(bytes))
+    if (GRef<GMimeMessage> message = Parse(stream.get())) return message;
   // It does not begin with a header: all of it is the body, as behind an empty line.
   // A mail without a message would hide from policies, and be marked by none.
   return ParseCopy("\n", bytes);
@@ -134,12 +140,15 @@ std::string_view Message::Header() const noexcept {
   return std::string_view(*bytes_).substr(0, header_size_);
 }
 
-// Without the body, which may be big.
+// Without the body, which may be big; where there is none, GMime wants no empty line.
 void Message::ParseHeader() noexcept {
   if (parsed_header_ || !bytes_) return;
   if (!new_header_) header_size_ = HeaderSize(*bytes_);
-  parsed_header_ = ParseCopy(Header(), "\n");
+  const bool has_body = header_size_ < bytes_->size();
+  if (MayBeginHeader(Header()))
+    parsed_header_ = ParseCopy(Header(), has_body ? "\n" : "");
   if (parsed_header_) return;
+  Content();
   header_size_ = 0;  // all of it is the body
   parsed_header_ = ParseCopy("\n", "");
 }

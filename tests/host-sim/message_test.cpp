@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <random>
+
 #include "mail_source.h"
 
 namespace hostsim {
@@ -227,6 +230,35 @@ TEST(MessageTest, AFieldIsPutBeforeWhatIsNone) {
   EXPECT_EQ(message->Text(nullptr), "b\n");
 }
 
+// Whatever the bytes: a field that is set is there, also for who gets the mail, and
+// hides nothing; one that is removed is gone.
+TEST(MessageTest, AnyBytesTakeAField) {
+  const std::string_view pieces[] = {
+      "\n", "\r\n", "\r", "\n\n", "X-A", ":", " ", "\t", "a", "From ", ">", "Subject: s",
+      "To: b", "X-A: 1", "x-a : 2", "--b", "Content-Type: multipart/mixed; boundary=b",
+      "\xc3\xa4", "\x01", "no field"};
+  std::mt19937 random(1);
+  for (int i = 0; i < 5000; ++i) {
+    std::string raw;
+    for (auto left = random() % 14; left > 0; --left)
+      raw += pieces[random() % std::size(pieces)];
+    SCOPED_TRACE(testing::PrintToString(raw));
+    const auto message = Make(raw);
+    const Strings to = Headers(*message, "To");
+    const std::string text(message->Text(nullptr));
+    message->SetHeader("X-A", "new");
+    const auto stored = Make(std::string(message->Raw()));
+    for (Message* one : {message.get(), stored.get()}) {
+      ASSERT_EQ(Headers(*one, "X-A"), Strings{"new"});
+      ASSERT_EQ(Headers(*one, "To"), to);
+      ASSERT_EQ(one->Text(nullptr), text);
+    }
+    message->RemoveHeader("X-A");
+    ASSERT_TRUE(Headers(*message, "X-A").empty());
+    ASSERT_EQ(Headers(*message, "To"), to);
+  }
+}
+
 TEST(MessageTest, AHeaderWithoutAnEndIsChangedToo) {
   const auto message = Make("Subject: a\r\nTo: b");
   message->SetHeader("X", "y");
@@ -348,7 +380,7 @@ TEST(MessageTest, ContextsAreApart) {
 
 // A mail must not hide from policies, or from what they put into it, by its first line.
 TEST(MessageTest, WhatDoesNotBeginWithAHeaderIsABody) {
-  for (const char* first : {": x", " x", "hello", "\x01"}) {
+  for (const char* first : {": x", " x", " : x", "hello", "\x01"}) {
     const std::string raw = std::string(first) + "\r\nSubject: y\r\n\r\nbody\r\n";
     const auto message = Make(raw);
     EXPECT_EQ(message->Text(nullptr), raw);
