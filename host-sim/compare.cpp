@@ -132,9 +132,12 @@ bool Write(const Options& options, const ComparedRuns& runs) {
     std::cout << CompareJson(runs) << std::flush;
     return std::cout.good();
   }
+  errno = 0;
   std::ofstream out(options.json, std::ios::binary);
   out << CompareJson(runs) << std::flush;
-  if (!out) std::cerr << "host-sim: cannot write \"" << options.json << "\"\n";
+  if (!out)
+    std::cerr << "host-sim: cannot write the report to \"" << options.json
+              << "\": " << strerror(errno) << '\n';
   return out.good();
 }
 

@@ -33,6 +33,9 @@ struct Reading {
   int depth = 0;
 } reading;
 
+// Of a file.  The time that libconfuse takes for a long word is that of its square.
+constexpr std::size_t kMostBytes = 1 << 20;
+
 // libconfuse does not mind a section that is still open at the end.  So this
 // option is appended, which only the top level knows.
 constexpr char kEnd[] = "end_of_configuration";
@@ -49,19 +52,35 @@ std::string KnownKeys(cfg_t& cfg) {
   return out;
 }
 
+// What libconfuse does not say.
+std::string Remedy(std::string_view text) {
+  constexpr std::pair<std::string_view, const char*> kRemedies[] = {
+      {"premature end of file", ": a string's \" or a stanza's } may be missing"},
+      {"unexpected token", "; Key = value or Stanza { ... } is wanted"},
+      {"unexpected closing brace", "; it closes nothing"},
+      {"missing title", "; give it one: Stanza \"name\" { ... }"},
+      {"duplicate title", "; a name is there once"},
+      {"append to non-list", "; = is wanted"},
+      {"missing parenthesis", "; Include(\"file\") is wanted"},
+      {"unterminated string", "; its quote is missing at the end"},
+  };
+  for (const auto& [part, remedy] : kRemedies)
+    if (text.find(part) != text.npos) return remedy;
+  return "";
+}
+
 void OnError(cfg_t* cfg, const char* format, va_list args) {
   char text[512];
   std::vsnprintf(text, sizeof text, format, args);
   std::string line = reading.file;
   if (cfg && cfg->line > 0)
     line += ":" + std::to_string(std::min(cfg->line, reading.lines));
+  const bool unknown = std::strstr(text, "no such option") != nullptr;
   if (std::strstr(text, kEnd))
-    std::snprintf(text, sizeof text, "a } is missing before the end");
-  *reading.errors += line + ": " + text;
-  if (std::strcmp(text, "premature end of file") == 0)
-    *reading.errors += ": a string's \" or a stanza's } may be missing";
-  else if (cfg && std::strstr(text, "no such option"))
-    *reading.errors += KnownKeys(*cfg);
+    std::snprintf(text, sizeof text, "a %s is missing before the end",
+                  unknown ? "}" : "value");
+  *reading.errors += line + ": " + text + Remedy(text);
+  if (cfg && unknown) *reading.errors += KnownKeys(*cfg);
   *reading.errors += "\n";
 }
 
@@ -103,6 +122,20 @@ int CheckMetricsAddress(cfg_t* cfg, cfg_opt_t* opt) {
   return -1;
 }
 
+int CheckPlugin(cfg_t* cfg, cfg_opt_t* opt) {
+  if (cfg_opt_size(opt) == 1) return 0;
+  cfg_error(cfg, "more than one Plugin; host-sim loads one");
+  return -1;
+}
+
+int CheckSocket(cfg_t* cfg, cfg_opt_t* opt) {
+  std::string error;
+  if (CheckNotEmpty(cfg, opt) != 0) return -1;
+  if (Control::Fits(reading.base / LastString(opt), &error)) return 0;
+  cfg_error(cfg, "%s", error.c_str());
+  return -1;
+}
+
 int CheckPool(cfg_t* cfg, cfg_opt_t* opt) {
   cfg_t* section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
   const std::string name = cfg_title(section) ? cfg_title(section) : "";
@@ -127,7 +160,14 @@ int CheckScript(cfg_t* cfg, cfg_opt_t* opt) {
 }
 
 bool Parse(cfg_t* cfg, std::istream& in) {
-  std::string text{std::istreambuf_iterator<char>(in), {}};
+  std::string text(kMostBytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kMostBytes) {
+    cfg->line = 0;
+    cfg_error(cfg, "it has more than %zu bytes: this is no configuration", kMostBytes);
+    return false;
+  }
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // some editors' UTF-8 mark
   if (!text.ends_with('\n')) text += '\n';
   reading.lines = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
@@ -234,6 +274,7 @@ CfgPtr MakeParser() {
   const auto check = [&](const char* key, cfg_validate_callback_t function) {
     cfg_set_validate_func(cfg.get(), key, function);
   };
+  check("Plugin", CheckPlugin);
   check("Plugin|Path", Once<CheckNotEmpty>);
   check("Plugin|Completion_Returns", Once<CheckReturns>);
   check("ThreadPool", CheckPool);
@@ -247,7 +288,7 @@ CfgPtr MakeParser() {
   check("Lua|Script|Source", Once<CheckNotEmpty>);
   check("Log|Level", Once<CheckLevel>);
   check("Log|File", Once<CheckNotEmpty>);
-  check("Control|Socket", Once<CheckNotEmpty>);
+  check("Control|Socket", Once<CheckSocket>);
   check("Metrics|Address", Once<CheckMetricsAddress>);
   check("Shutdown_Timeout", CheckOnce);
   CheckListenerKeys(cfg.get());
@@ -274,14 +315,10 @@ PoolConfig TakePool(cfg_t* section) {
   return pool;
 }
 
-std::optional<Config> Take(cfg_t* cfg, const std::filesystem::path& file) {
+Config Take(cfg_t* cfg, const std::filesystem::path& file) {
   const auto& base = reading.base;
   Config config;
   config.file = file;
-  if (cfg_size(cfg, "Plugin") > 1) {
-    cfg_error(cfg, "more than one Plugin; host-sim loads one");
-    return std::nullopt;
-  }
   if (cfg_t* plugin = cfg_getnsec(cfg, "Plugin", 0)) {
     if (const char* path = OptionalString(plugin, "Path"))
       config.plugin_path = base / path;
@@ -304,18 +341,12 @@ std::optional<Config> Take(cfg_t* cfg, const std::filesystem::path& file) {
   config.log_level = LogLevelFromName(cfg_getstr(log, "Level"));
   if (const char* path = OptionalString(log, "File"))
     config.log_file = base / path;
-  if (const char* path = OptionalString(cfg_getsec(cfg, "Control"), "Socket")) {
+  if (const char* path = OptionalString(cfg_getsec(cfg, "Control"), "Socket"))
     config.control_socket = base / path;
-    std::string error;
-    if (!Control::Fits(config.control_socket, &error)) {
-      cfg_error(cfg, "%s", error.c_str());
-      return std::nullopt;
-    }
-  }
   if (const char* address =
           OptionalString(cfg_getsec(cfg, "Metrics"), "Address"))
     config.metrics_address = address;
-  if (!TakeListener(cfg, base, &config.listener)) return std::nullopt;
+  config.listener = TakeListener(cfg, base);
   config.shutdown_timeout_s =
       static_cast<std::uint32_t>(cfg_getint(cfg, "Shutdown_Timeout"));
   return config;
@@ -362,7 +393,6 @@ std::optional<Config> ReadConfig(const std::filesystem::path& file,
           file.string() + ":" + std::to_string(cfg->line) + ": syntax error\n";
     return std::nullopt;
   }
-  cfg->line = 0;  // what follows is about the file as a whole
   return Take(cfg.get(), file);
 }
 

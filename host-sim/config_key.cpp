@@ -30,14 +30,18 @@ int ParseNumber(cfg_t* cfg, cfg_opt_t* opt, const char* text, long low, long hig
   const long value = std::strtol(text, &end, 0);
   const bool number = *end == '\0' && (std::isdigit(static_cast<unsigned char>(*text)) ||
                                        *text == '-');
+  // Who writes 080 may not know.
+  const char* octal = *text == '0' && std::isdigit(static_cast<unsigned char>(text[1]))
+                          ? "; it begins with 0 and so is octal"
+                          : "";
   if (!number) {
-    cfg_error(cfg, "%s = %s is no whole number: one from %ld to %ld is wanted",
-              cfg_opt_name(opt), text, low, high);
+    cfg_error(cfg, "%s = %s is no whole number: one from %ld to %ld is wanted%s",
+              cfg_opt_name(opt), text, low, high, octal);
     return -1;
   }
   if (errno != 0 || value < low || value > high) {
-    cfg_error(cfg, "%s = %s is out of range: %ld to %ld are allowed",
-              cfg_opt_name(opt), text, low, high);
+    cfg_error(cfg, "%s = %s is out of range: %ld to %ld are allowed%s",
+              cfg_opt_name(opt), text, low, high, octal);
     return -1;
   }
   *static_cast<long*>(result) = value;

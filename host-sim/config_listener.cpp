@@ -51,6 +51,10 @@ int CheckSection(cfg_t* cfg, cfg_opt_t* opt) {
               title);
     return -1;
   }
+  if (cfg_opt_size(opt) > 1) {
+    cfg_error(cfg, "more than one Listener; host-sim has one");
+    return -1;
+  }
   if (cfg_size(section, "Address") > 0) return 0;
   cfg_error(cfg, "Listener \"%s\" has no Address", title);
   return -1;
@@ -96,18 +100,14 @@ void CheckListenerKeys(cfg_t* root) {
     check((std::string("Listener|") + key).c_str(), CheckOnce);
 }
 
-bool TakeListener(cfg_t* root, const std::filesystem::path& base,
-                  std::optional<ListenerConfig>* config) {
-  if (cfg_size(root, "Listener") == 0) return true;
-  if (cfg_size(root, "Listener") > 1) {
-    cfg_error(root, "more than one Listener; host-sim has one");
-    return false;
-  }
+std::optional<ListenerConfig> TakeListener(cfg_t* root,
+                                           const std::filesystem::path& base) {
+  if (cfg_size(root, "Listener") == 0) return std::nullopt;
   cfg_t* section = cfg_getnsec(root, "Listener", 0);
   const auto number = [&](const char* key) {
     return static_cast<std::uint32_t>(cfg_getint(section, key));
   };
-  ListenerConfig& out = config->emplace();
+  ListenerConfig out;
   out.address = cfg_getstr(section, "Address");
   if (cfg_size(section, "Maildir") > 0)
     out.maildir = base / cfg_getstr(section, "Maildir");
@@ -123,7 +123,7 @@ bool TakeListener(cfg_t* root, const std::filesystem::path& base,
   out.max_errors = number("Max_Errors");
   out.timeout_s = number("Timeout");
   out.policy_timeout_s = number("Policy_Timeout");
-  return true;
+  return out;
 }
 
 }  // namespace hostsim

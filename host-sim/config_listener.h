@@ -34,9 +34,8 @@ struct ListenerConfig {
 cfg_opt_t* ListenerKeys();
 void CheckListenerKeys(cfg_t* root);
 
-// false: an error was reported through cfg_error().  Without a Listener,
-// *config stays empty.
-bool TakeListener(cfg_t* root, const std::filesystem::path& base,
-                  std::optional<ListenerConfig>* config);
+// nullopt: there is no Listener.
+std::optional<ListenerConfig> TakeListener(cfg_t* root,
+                                           const std::filesystem::path& base);
 
 }  // namespace hostsim

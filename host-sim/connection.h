@@ -33,7 +33,7 @@ class Connection : public RefCounted {
   const std::string& conn_id() const { return conn_id_; }
   const std::string& remote_addr() const { return remote_addr_; }  // ip:port
 
-  // A message of its own: at the start, and after DATA or RSET.
+  // A message of its own, with nobody to get it.
   void BeginTransaction() noexcept;
   Message& message() const { return *message_; }
 
@@ -50,7 +50,7 @@ class Connection : public RefCounted {
   const std::string remote_addr_;
   const Ref<Dictionary> context_;
   Ref<Message> message_;
-  int transactions_ = 0;
+  int transactions_ = -1;  // 0: before the first mail
   Reply reply_;
 };
 

@@ -59,10 +59,21 @@ struct EventLoop::DrainHandler {
 };
 
 EventLoop::Hold::~Hold() {
-  const auto held = static_cast<std::uint64_t>(
-      std::chrono::nanoseconds(Clock::now() - begin_).count());
+  const std::uint64_t held = loop_.holdup_ns();
   if (held > loop_.longest_holdup_.load(std::memory_order_relaxed))
     loop_.longest_holdup_.store(held, std::memory_order_relaxed);
+  loop_.held_since_.store(Clock::time_point::max(), std::memory_order_relaxed);
+}
+
+std::uint64_t EventLoop::holdup_ns() const {
+  const auto now = Clock::now();
+  const auto since = held_since_.load(std::memory_order_relaxed);
+  if (since >= now) return 0;
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(now - since).count());
+}
+
+std::uint64_t EventLoop::longest_holdup_ns() const {
+  return std::max(longest_holdup_.load(std::memory_order_relaxed), holdup_ns());
 }
 
 EventLoop::EventLoop(std::uint32_t index, std::chrono::microseconds idle_poll)

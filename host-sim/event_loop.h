@@ -51,10 +51,10 @@ class EventLoop {
   boost::asio::io_context& io() { return io_; }
   PhaseStats& phase_stats() { return phase_stats_; }  // recorded on the loop
 
-  // The longest time in which the loop served one batch and nothing else.
-  std::uint64_t longest_holdup_ns() const {
-    return longest_holdup_.load(std::memory_order_relaxed);
-  }
+  // For how long it has been serving one batch and nothing else; 0: it is not.
+  std::uint64_t holdup_ns() const;
+  // The longest such time, the one under way included.
+  std::uint64_t longest_holdup_ns() const;
   // For how long it has looked for work instead of sleeping.
   std::uint64_t idle_poll_ns() const { return idle_poll_.looked_ns(); }
   // How late a timer of the loop fired, sampled every kTick.
@@ -66,6 +66,7 @@ class EventLoop {
    public:
     explicit Hold(EventLoop& loop) : loop_(loop), begin_(Clock::now()) {
       loop_.idle_poll_.GoesOn(begin_);
+      loop_.held_since_.store(begin_, std::memory_order_relaxed);
     }
     ~Hold();
     Hold(const Hold&) = delete;
@@ -115,7 +116,9 @@ class EventLoop {
   // Where the one queued DrainHandler lives inside Asio.
   alignas(std::max_align_t) std::byte slot_[160];
 
-  std::atomic<std::uint64_t> longest_holdup_{0};  // relaxed: a statistic
+  // relaxed: statistics.
+  std::atomic<std::uint64_t> longest_holdup_{0};
+  std::atomic<Clock::time_point> held_since_{Clock::time_point::max()};
   LatencyHistogram timer_lateness_;
   PhaseStats phase_stats_;
 };

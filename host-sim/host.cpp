@@ -26,6 +26,9 @@ namespace {
 constexpr std::chrono::seconds kCancelGrace{1};
 // What a shutdown takes beyond Shutdown_Timeout: the graces, and the report.
 constexpr std::chrono::seconds kShutdownMargin{10};
+// A loop that serves nothing else for as long is not just busy.
+constexpr std::chrono::seconds kHoldupWarning{5};
+constexpr std::chrono::seconds kWatchEvery{1};
 
 // For the second signal: works while the main thread waits in the plugin.
 extern "C" void ExitAtOnce(int signal) {
@@ -110,8 +113,9 @@ int Host::CheckConfig() {
     return kExitSetup;
   std::cout << config_.file.string() << ": OK (plugin " << loaded_->api->version
             << ", " << config_.pools.size() << " thread pools configured, "
-            << policy_->scripts.size() << " scripts compiled)\n";
-  return kExitDone;
+            << policy_->scripts.size() << " scripts compiled)\n"
+            << std::flush;
+  return std::cout ? kExitDone : kExitFailed;
 }
 
 bool Host::PrepareMail() {
@@ -148,6 +152,7 @@ int Host::Run() {
   }
   WatchSignals();
   for (const auto& loop : loops_) loop->Start();
+  WatchLoops();
   const auto listener = config_.listener.value_or(ListenerConfig{});
   states_.emplace(*plugin_, loops_, *policy_, config_.max_states,
                   std::chrono::seconds(listener.policy_timeout_s));
@@ -236,7 +241,11 @@ bool Host::RunSessions() {
   progress_timer_.cancel();
   if (stuck_)
     Log(MSYS_LOG_ERROR, "host", "sessions did not end when cancelled");
-  if (stuck_ || (listener_ && listener_->cut() > 0)) report_.drained = false;
+  const std::uint64_t cut = listener_ ? listener_->cut() : 0;
+  if (cut > 0)
+    Logf(MSYS_LOG_WARNING, "host", "SMTP sessions cut off, each with a mail or a command "
+         "under way: %llu", static_cast<unsigned long long>(cut));
+  if (stuck_ || cut > 0) report_.drained = false;
   return true;
 }
 
@@ -279,7 +288,8 @@ void Host::CloseStates() {
   stuck_ = true;
   report_.drained = false;
   for (const std::string& name : states_->StillOpen())
-    Log(MSYS_LOG_ERROR, "host", "Lua state " + name + " cannot be closed");
+    Log(MSYS_LOG_ERROR, "host",
+        "Lua state " + name + " cannot be closed: Lua code of it still runs");
 }
 
 void Host::StopPlugin() {
@@ -297,10 +307,12 @@ void Host::StopPlugin() {
   std::string error;
   const msys_status status = plugin_->Stop(
       stuck_ ? 0 : static_cast<std::uint32_t>(left.count()), &error);
+  // It cannot when states are not closed, which has been said.
+  if (status != MSYS_OK && !stuck_)
+    Log(MSYS_LOG_ERROR, "host", "the plugin cannot be stopped: " + error);
   if (status == MSYS_OK) return;
   stuck_ = true;
   report_.drained = false;
-  Log(MSYS_LOG_ERROR, "host", "the plugin cannot be stopped: " + error);
 }
 
 bool Host::WriteReport() {
@@ -337,6 +349,7 @@ int Host::ExitStatus() const {
   // A client that goes away, or a policy that fails for one mail, is what a
   // server lives with; what counts there is whether everything drained.
   const bool good = report_.Accounted() && report_.drained &&
+                    mail_.unreadable_paths == 0 &&
                     (serving() || (report_.errors == 0 &&
                                    counts_.of(Outcome::kCancelled) == 0));
   return good ? kExitDone : kExitFailed;
@@ -386,6 +399,25 @@ void Host::OnSignal(int signal) {
       CancelAll(true);
       after(kCancelGrace, [this] { stuck_ = true; });
     });
+  });
+}
+
+// From outside: a policy that computes without an end keeps its loop from saying so.
+void Host::WatchLoops() {
+  held_up_.resize(loops_.size());
+  for (const auto& loop : loops_) {
+    const bool before = held_up_[loop->index()];
+    const bool now = std::chrono::nanoseconds(loop->holdup_ns()) >= kHoldupWarning;
+    held_up_[loop->index()] = now;
+    if (now && !before)
+      Logf(MSYS_LOG_WARNING, "host",
+           "event loop %u has been busy with one thing for %lld s: most likely a policy "
+           "computes on it; nothing else of its sessions goes on meanwhile",
+           loop->index(), static_cast<long long>(kHoldupWarning.count()));
+  }
+  watch_timer_.expires_after(kWatchEvery);
+  watch_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) WatchLoops();
   });
 }
 

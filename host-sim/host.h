@@ -81,6 +81,7 @@ class Host {
   void OnSignal(int signal);
   void WatchHangup();
   void DrawProgress();
+  void WatchLoops();
   // Runs handlers of main_ until `flag` or, if it has passed, the deadline.
   bool WaitFor(const bool& flag,
                std::optional<Clock::time_point> deadline = {});
@@ -99,6 +100,8 @@ class Host {
   std::optional<Clock::time_point> deadline_;
   boost::asio::steady_timer shutdown_timer_{main_};
   boost::asio::steady_timer progress_timer_{main_};
+  boost::asio::steady_timer watch_timer_{main_};
+  std::vector<bool> held_up_;  // loops of which a warning has been written
 
   Observation observation_;
   std::optional<LoadedPlugin> loaded_;

@@ -116,6 +116,17 @@ LogLevel LogLevelFromName(std::string_view name) {
   return -1;
 }
 
+bool LogCanOpen(const std::string& file, std::string* error) {
+  if (file.empty()) return true;
+  const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
+  if (fd >= 0) return ::close(fd) == 0;
+  const std::size_t slash = file.rfind('/');
+  const std::string folder = slash == file.npos ? "." : file.substr(0, slash + 1);
+  if (errno == ENOENT && ::access(folder.c_str(), W_OK | X_OK) == 0) return true;
+  *error = "cannot open the log file \"" + file + "\": " + strerror(errno);
+  return false;
+}
+
 bool LogOpen(LogLevel level, const std::string& file, std::string* error) {
   threshold.store(level, std::memory_order_relaxed);
   if (file.empty()) return true;

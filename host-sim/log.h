@@ -26,6 +26,8 @@ LogLevel LogLevelFromName(std::string_view name);
 // Before any other thread runs.  An empty file means stderr; false, with a
 // reason, when it cannot be opened.
 bool LogOpen(LogLevel threshold, const std::string& file, std::string* error);
+// Whether LogOpen() would; makes and writes nothing.
+bool LogCanOpen(const std::string& file, std::string* error);
 // Stands in every line from now on; before any other thread runs.
 void LogTag(std::string_view tag);
 bool LogWanted(LogLevel level);

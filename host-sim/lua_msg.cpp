@@ -36,6 +36,9 @@ int l_msg_header(lua_State* L) {
   const char* name = luaL_checklstring(L, 2, &size);
   CheckHeaderName(L, name, size);
   if (lua_gettop(L) >= 3) {
+    if (!msg->has_content())
+      return luaL_error(L, "msg:header: the mail has not come yet; its headers can be "
+                        "changed from validate_data on");
     if (lua_isnil(L, 3)) {
       msg->RemoveHeader(name);
       return 0;

@@ -1,5 +1,7 @@
 #include "mail_source.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -66,11 +68,15 @@ void AddMbox(MailSet& set, const fs::path& path, const std::string& bytes) {
   }
 }
 
+bool HasExtension(const fs::path& path, const char* extension) {
+  return strcasecmp(path.extension().c_str(), extension) == 0;
+}
+
 void AddFile(MailSet& set, const fs::path& path) {
   std::string why;
   std::optional<std::string> bytes = ReadFile(path, &why);
   if (!bytes) return Skip(set, path.string(), why);
-  if (path.extension() == ".mbox" || bytes->starts_with("From "))
+  if (HasExtension(path, ".mbox") || bytes->starts_with("From "))
     return AddMbox(set, path, *bytes);
   AddMail(set, path.string(), std::move(*bytes));
 }
@@ -111,7 +117,7 @@ void AddDirectory(MailSet& set, const fs::path& directory) {
     std::error_code error;
     if (IsDirectory(entry) && !fs::is_symlink(entry, error))
       AddDirectory(set, entry);
-    else if (entry.extension() == ".eml" || entry.extension() == ".mbox")
+    else if (HasExtension(entry, ".eml") || HasExtension(entry, ".mbox"))
       AddFound(set, entry);
   }
 }
@@ -216,10 +222,16 @@ std::vector<std::string> SplitMbox(std::string_view mbox) {
 MailSet LoadMail(const std::vector<std::string>& paths) {
   MailSet set;
   for (const std::string& path : paths) {
+    const std::size_t mails = set.mails.size(), unreadable = set.unreadable;
     if (IsDirectory(path))
       AddDirectory(set, path);
     else
       AddFile(set, path);
+    if (set.mails.size() > mails) continue;
+    if (set.unreadable > unreadable) ++set.unreadable_paths;
+    else
+      Log(MSYS_LOG_WARNING, "mail", "no mail in " + path + ": of a directory, files "
+          "named *.eml and *.mbox are taken, and Maildirs");
   }
   return set;
 }

@@ -22,6 +22,7 @@ struct Mail {
 struct MailSet {
   std::vector<Mail> mails;
   std::size_t unreadable = 0;  // each has been logged with its path
+  std::size_t unreadable_paths = 0;  // of those given, that nothing came of
 };
 
 // Reads all, in order: PATHs as given, directories by name.  A directory gives

@@ -135,12 +135,12 @@ std::string Maildir::NewName() {
 Maildir::Stored Maildir::StoreNow(const std::string& bytes) noexcept {
   Stored stored{NewName(), {}};
   const char* name = stored.name.c_str();
-  const char* step = "create a file in tmp";
+  std::string step = "create a file in " + (path_ / "tmp").string();
   const int file =
       ::openat(tmp_, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   bool good = file >= 0;
   int why = good ? 0 : errno;
-  const auto then = [&](const char* what, auto call) {
+  const auto then = [&](const std::string& what, auto call) {
     if (!good) return;
     step = what;
     good = call();
@@ -154,14 +154,16 @@ Maildir::Stored Maildir::StoreNow(const std::string& bytes) noexcept {
     good = false;
     why = errno;
   }
-  then("move it to new",
+  then("move it to " + (path_ / "new").string(),
        [&] { return ::renameat(tmp_, name, new_, name) == 0; });
   const bool moved = good;
-  then("sync new", [&] { return ::fsync(new_) == 0; });
+  then("sync " + (path_ / "new").string(), [&] { return ::fsync(new_) == 0; });
   if (good) return stored;
   // The client keeps the mail and sends it again: no second copy of it here.
   if (file >= 0) ::unlinkat(moved ? new_ : tmp_, name, 0);
-  stored.error = std::string("cannot ") + step + ": " + strerror(why);
+  stored.error = "cannot " + step + ": " + strerror(why);
+  // The directory that is open has been removed; one that has been made since is another.
+  if (why == ENOENT) stored.error += "; host-sim makes the Maildir when it starts";
   return stored;
 }
 

@@ -27,6 +27,11 @@ void OutliveSignals() {
   ::signal(SIGCHLD, SIG_DFL);
 }
 
+int Print(const char* text) {
+  std::cout << text << std::flush;
+  return std::cout ? hostsim::kExitDone : hostsim::kExitFailed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -37,14 +42,9 @@ int main(int argc, char** argv) {
     std::cerr << "host-sim: " << error << '\n';
     return kExitUsage;
   }
-  if (options.action == Options::Action::kHelp) {
-    std::cout << UsageText();
-    return kExitDone;
-  }
-  if (options.action == Options::Action::kVersion) {
-    std::cout << "host-sim " MSYS_PLUGIN_VERSION "\n";
-    return kExitDone;
-  }
+  if (options.action == Options::Action::kHelp) return Print(UsageText());
+  if (options.action == Options::Action::kVersion)
+    return Print("host-sim " MSYS_PLUGIN_VERSION "\n");
   if (options.action == Options::Action::kControl)
     return RunControlClient(options.control, options.command, std::cout,
                             std::cerr);
@@ -54,13 +54,16 @@ int main(int argc, char** argv) {
     std::cerr << error;
     return kExitUsage;
   }
-  if (!LogOpen(config->log_level, config->log_file.string(), &error)) {
+  const bool checks = options.action == Options::Action::kCheckConfig;
+  const std::string& log_file = config->log_file.native();
+  // What a check says is for who asks; a log that it made might be the wrong user's.
+  if (checks ? !LogCanOpen(log_file, &error) || !LogOpen(config->log_level, "", &error)
+             : !LogOpen(config->log_level, log_file, &error)) {
     std::cerr << "host-sim: " << error << '\n';
     return kExitUsage;
   }
   InitGMime();
   if (options.compare) return RunCompare(options, *config);
   Host host(options, *config);
-  return options.action == Options::Action::kCheckConfig ? host.CheckConfig()
-                                                         : host.Run();
+  return checks ? host.CheckConfig() : host.Run();
 }

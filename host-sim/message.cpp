@@ -11,10 +11,10 @@
 namespace hostsim {
 namespace {
 
-// As the mail's first line has it.
+// As the mail's first line has it; without one, as of SMTP.
 std::string_view LineEnd(std::string_view mail) {
   const std::size_t end = mail.find('\n');
-  const bool crlf = end != mail.npos && end > 0 && mail[end - 1] == '\r';
+  const bool crlf = end == mail.npos || (end > 0 && mail[end - 1] == '\r');
   return crlf ? "\r\n" : "\n";
 }
 

@@ -68,6 +68,7 @@ class Message : public RefCounted {
   // The content arrives with the data phase; there is none before.
   void SetContent(std::shared_ptr<const std::string> bytes) noexcept;
   std::shared_ptr<const std::string> Content() noexcept;  // nullptr: none
+  bool has_content() const { return bytes_ != nullptr; }
   std::string_view Raw() noexcept;  // the same, valid until the next change
   // Without what a policy has just put into the header.
   std::size_t size() const { return bytes_ ? bytes_->size() : 0; }

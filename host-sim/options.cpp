@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <utility>
 
 namespace hostsim {
 namespace {
@@ -60,6 +62,21 @@ bool CheckReplay(const Options& options, std::string* error) {
     return true;
   *error = options.of_replay + " is for mail to replay: give it a PATH; see --help";
   return false;
+}
+
+// "" is most likely a variable that is not set.
+bool CheckFiles(const Options& options, std::string* error) {
+  const std::pair<const char*, const std::string*> files[] = {
+      {"--json", &options.json}, {"--report", &options.report}, {"--trace", &options.trace}};
+  for (const auto& [name, file] : files) {
+    for (const auto& [other, same] : files) {
+      if (file == same || file->empty() || *file != *same) continue;
+      *error = std::string(name) + " and " + other + " are both \"" + *file +
+               "\": give each a file of its own";
+      return false;
+    }
+  }
+  return true;
 }
 
 // The rules of --compare.
@@ -144,11 +161,20 @@ bool ParseOptions(int argc, char** argv, Options* options, std::string* error) {
                "; see --help";
       return false;
     }
+    if (key != kHelp && optarg != nullptr && *optarg == '\0') {
+      *error = std::string(argv[at]) + ": its value is empty; see --help";
+      return false;
+    }
     if (!Take(key, options, error)) return false;
     if (options->action == Options::Action::kHelp ||
         options->action == Options::Action::kVersion)
       return true;
+    // What follows is the command, whatever it begins with.
+    if (key == kControl) break;
   }
+  if (options->action == Options::Action::kControl && optind < argc &&
+      std::strcmp(argv[optind], "--") == 0)
+    ++optind;
   options->paths.assign(argv + optind, argv + argc);
   if (options->action == Options::Action::kControl) {
     for (const std::string& word : options->paths)
@@ -162,7 +188,8 @@ bool ParseOptions(int argc, char** argv, Options* options, std::string* error) {
     *error = "no configuration given: --config FILE; see --help";
     return false;
   }
-  return CheckCompare(*options, error) && CheckReplay(*options, error);
+  return CheckFiles(*options, error) && CheckCompare(*options, error) &&
+         CheckReplay(*options, error);
 }
 
 const char* UsageText() {
@@ -199,10 +226,11 @@ const char* UsageText() {
          "  0  every session ended, none by an error, and everything drained\n"
          "  1  a session was tempfailed by an error, cancelled or lost, the "
          "rest\n"
-         "     did not drain in time, a report or trace could not be written, "
-         "or\n"
-         "     a socket or the Maildir could not be opened\n"
-         "  2  wrong command line or configuration, or no mail to replay\n"
+         "     did not drain in time, a PATH could not be read, a report or trace\n"
+         "     could not be written, or a socket or the Maildir could not be "
+         "opened\n"
+         "  2  wrong command line or configuration, no mail to replay, or a file\n"
+         "     of --report or --trace that cannot be opened\n"
          "  3  the plugin or a policy could not be loaded\n"
          "  128 + signal number: a second signal ended it at once\n";
 }

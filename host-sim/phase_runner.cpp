@@ -70,7 +70,8 @@ void PhaseRunner::CancelPhase() {
 // What the host does to the session's data before the policy sees it.
 void PhaseRunner::BeginPhase() noexcept {
   const TurnScope scope(target_.turn, "prepare");
-  if (std::exchange(new_transaction_, false)) connection_->BeginTransaction();
+  // Whatever came before, RSET or what connect has added: each mail begins alike.
+  if (phase_ == Phase::kMailfrom) connection_->BeginTransaction();
   Message& message = connection_->message();
   switch (phase_) {
     case Phase::kMailfrom:

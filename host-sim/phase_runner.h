@@ -59,8 +59,6 @@ class PhaseRunner final : public Callout {
   void SetContent(std::shared_ptr<const std::string> bytes);
   // Ends the running phase as kCancelled, soon; nothing when none runs.
   void CancelPhase();
-  // The next phase sees a new message on the same connection.
-  void NewTransaction() { new_transaction_ = true; }
 
  private:
   int Prepare(lua_State* L) override;
@@ -88,7 +86,6 @@ class PhaseRunner final : public Callout {
   const char* module_name_ = "?";  // its name, the Lua state's
   bool more_ = false;              // go on with the next module
   bool cancelled_ = false;
-  bool new_transaction_ = false;
   std::vector<std::string> to_spool_;  // for whom data_spool_each_rcpt is run
   std::size_t next_to_spool_ = 0;
   PhaseResult result_;

@@ -116,7 +116,6 @@ void SmtpSession::ResetTransaction() {
   data_.reset();
   content_.reset();
   final_text_.clear();
-  if (runner_) runner_->NewTransaction();
 }
 
 }  // namespace hostsim

@@ -8,6 +8,7 @@
 namespace hostsim {
 namespace {
 
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr char kLater[] = "local error in processing, try again later";
 
 std::uint64_t Since(EventLoop::Clock::time_point begin) {
@@ -242,6 +243,7 @@ void SmtpSession::StartPhase(Phase phase, std::string argument) {
 }
 
 void SmtpSession::StartPolicyTimer() {
+  policy_timed_out_ = false;
   policy_timer_.expires_after(std::chrono::seconds(config_.policy_timeout_s));
   const auto self = std::static_pointer_cast<SmtpSession>(shared_from_this());
   policy_timer_.async_wait([self](const boost::system::error_code& error) {
@@ -253,6 +255,7 @@ void SmtpSession::StartPolicyTimer() {
 void SmtpSession::PolicyTimeout() {
   // A handler that was queued already is not stopped by a cancel.
   if (Clock::now() < policy_timer_.expiry()) return;
+  policy_timed_out_ = true;
   if (work_ == Work::kPhase || work_ == Work::kDealloc)
     Logf(MSYS_LOG_WARNING, "session",
          "%s: the policy took more than %u s for %s; cancelled",
@@ -269,8 +272,13 @@ void SmtpSession::PolicyTimeout() {
 
 void SmtpSession::PhaseDone(const PhaseResult& result) {
   policy_timer_.cancel();
-  state_.loop().phase_stats().phase[static_cast<std::size_t>(phase_)].Record(
-      Since(phase_begin_));
+  const std::uint64_t took = Since(phase_begin_);
+  state_.loop().phase_stats().phase[static_cast<std::size_t>(phase_)].Record(took);
+  if (!policy_timed_out_ && took > config_.policy_timeout_s * kNsPerSecond)
+    Logf(MSYS_LOG_WARNING, "session",
+         "%s: the policy took %.1f s for %s, and could not be cancelled: it did not "
+         "leave the event loop",
+         conn_id_.c_str(), static_cast<double>(took) / kNsPerSecond, PhaseName(phase_));
   if (phase_ == Phase::kDealloc) {
     work_ = Work::kDone;
     return MaybeEnd();
@@ -326,13 +334,14 @@ void SmtpSession::ConnectDone(const PhaseResult& result) {
                      result.reply.disconnect    ? Outcome::kDisconnected
                      : result.reply.code >= 500 ? Outcome::kRejected
                                                 : Outcome::kTempfailed);
-  Reply(220, config_.hostname + " ESMTP host-sim");
+  Reply(220, config_.hostname + " " + std::string(TextOr(result, "ESMTP host-sim")));
 }
 
 void SmtpSession::EhloDone(const PhaseResult& result) {
   greeted_ = GoesOn(result);
   if (!greeted_) return;
-  const std::string first(TextOr(result, config_.hostname));
+  std::string first = config_.hostname;
+  if (!result.reply.text.empty()) first += " " + result.reply.text;
   if (!extended_) return Reply(250, first);
   Send(SmtpReply(250, {first, "PIPELINING",
                        "SIZE " + std::to_string(config_.max_message_size),

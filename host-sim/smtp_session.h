@@ -106,6 +106,7 @@ class SmtpSession final : public SmtpChannel, public PhaseClient {
   Clock::time_point begin_, phase_begin_;
   std::optional<PhaseRunner> runner_;  // once the state is ready
   boost::asio::steady_timer policy_timer_;
+  bool policy_timed_out_ = false;
   bool leaving_ = false, closed_seen_ = false;
   bool stopping_ = false;               // the host is
   Outcome outcome_ = Outcome::kNoMail;  // of the last mail, or of the session

@@ -67,7 +67,7 @@ function msys.runInInst(inst, f) end
 ---Sleeps.  On a loop only the calling script does; in a pool the worker does, and
 ---other scripts and closures of this Lua state go on, those of the same pool on other
 ---threads of it.  Raises an error when the state is detached, or the server stops,
----before the time is over.
+---before the time is over; not in a callout that the server has cancelled by then.
 ---@param seconds number 0 to 1000000000, with fractions
 function msys.sleep(seconds) end
 

@@ -221,6 +221,8 @@ msys_status RunConsole(Engine& engine, const std::string& command,
     char names[512];
     pools.ListNames(names, sizeof names, false);
     answer = "no thread pool named " + Quoted(words[1]) + "; pools: " + names + "\n";
+    if (is(1, "stats") || is(1, "queue") || is(1, "running") || is(1, "reset"))
+      answer += "the pool's name comes first, as in threads IO stats; try help\n";
     return MSYS_E_NOT_FOUND;
   }
   if (is(2, "stats")) {

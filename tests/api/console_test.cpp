@@ -303,6 +303,9 @@ TEST_F(ConsoleTest, WrongCommandsGetALineThatSaysWhatIsRight) {
   EXPECT_EQ(answer,
             "no thread pool named \"dns\"; pools: CPU, IO, SwapOut, SwapIn, Close, "
             "Unlink, Batch_Unlink, SpoolIn, one\n");
+  EXPECT_EQ(Ask("threads stats one", answer), MSYS_E_NOT_FOUND);
+  EXPECT_NE(answer.find("the pool's name comes first, as in threads IO stats; try help\n"),
+            std::string::npos) << answer;
   EXPECT_EQ(Ask(std::string(1'000'000, 'x'), answer), MSYS_E_NOT_FOUND);
   EXPECT_LT(answer.size(), 500u);
   EXPECT_EQ(Ask("threads " + std::string(100'000, 'y') + " stats", answer),

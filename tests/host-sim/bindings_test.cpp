@@ -32,6 +32,7 @@ class BindingsTest : public testing::Test {
   BindingsTest() : L_(luaL_newstate(), lua_close) {
     InitGMime();
     connection_ = Ref<Connection>(new Connection(&turn_, "c0", "192.0.2.1:25"));
+    connection_->BeginTransaction();
     connection_->message().SetContent(
         std::make_shared<const std::string>(kMail));
     lua_pushcfunction(L_.get(), OpenAll);
@@ -221,6 +222,17 @@ TEST_F(BindingsTest, VctxRecipients) {
   EXPECT_EQ(Eval("return msg:mailfrom('')"), "") << "a bounce has no sender";
   ExpectError("msg:header('To', ('a:'):rep(1001))", "must not hold more than 1000 colons");
   ExpectError("vctx:remove_recipient()", "string expected, got no value");
+}
+
+TEST_F(BindingsTest, AHeaderThatIsChangedTooEarlyWouldBeLost) {
+  connection_->BeginTransaction();
+  PushMsg(L_.get(), &connection_->message());
+  lua_setglobal(L_.get(), "early");
+  EXPECT_EQ(Eval("return #early:header('Subject')"), "0");
+  for (const char* value : {"'v'", "nil"})
+    ExpectError(std::string("early:header('X', ") + value + ")",
+                "msg:header: the mail has not come yet; its headers can be changed from "
+                "validate_data on");
 }
 
 TEST_F(BindingsTest, RegisterModule) {

@@ -68,6 +68,30 @@ class CliTest(unittest.TestCase):
                          r"configured, 1 scripts compiled\)\n$")
         self.assertEqual(ran[2], "", "nothing has run")
 
+    def test_check_config_leaves_nothing_behind(self):
+        self.configure(more='Log { File = "log" }\n')
+        self.assertEqual(self.run_host("--check-config", "--config", "host.conf")[0], DONE)
+        self.assertNotIn("log", os.listdir(self.folder))
+        for wrong, why in (("none/log", "No such file or directory"), (".", "Is a directory")):
+            self.configure(more=f'Log {{ File = "{wrong}" }}\n')
+            self.expect_one_line(self.run_host("--check-config", "--config", "host.conf"), USAGE,
+                                 "cannot open the log file .*" + why)
+
+    def test_what_is_said_to_nobody_is_a_failure(self):
+        for words in (("--help",), ("--version",), ("--check-config", "--config", "host.conf")):
+            with open("/dev/full", "w") as full:
+                host = subprocess.run([HOST_SIM, *words], cwd=self.folder, stdout=full,
+                                      timeout=100, check=False)
+            self.assertEqual(host.returncode, FAILED, words)
+
+    def test_a_policy_may_begin_as_lua_files_do(self):
+        for begin in ("#!/usr/bin/lua\n", "\ufeff", "\ufeff#!/usr/bin/lua\n"):
+            self.configure(begin + POLICY)
+            self.assertEqual(self.replay()[0], DONE)
+        self.configure("\x1bLua")
+        self.expect_one_line(self.replay(), SETUP, 'script "policy": "[^"]*policy.lua" is '
+                             'compiled Lua; its source is wanted')
+
     def test_check_config_of_a_wrong_one(self):
         def check():
             return self.run_host("--check-config", "--config", "host.conf")
@@ -96,7 +120,11 @@ class CliTest(unittest.TestCase):
                                (("--sessions", "0"), "--sessions 0: a number from 1"),
                                (("--sessions", "1e3"), "--sessions 1e3"),
                                (("--concurrency", "-1"), "--concurrency -1"),
-                               (("--control", "socket"), "no command given")):
+                               (("--control", "socket"), "no command given"),
+                               (("--config", ""), "--config: its value is empty"),
+                               (("--report", ""), "--report: its value is empty"),
+                               (("--config", "c", "--json", "r", "--trace", "r", "a.eml"),
+                                '--json and --trace are both "r"')):
             self.expect_one_line(self.run_host(*words), USAGE, pattern)
 
     def test_help_and_version(self):
@@ -119,6 +147,20 @@ class CliTest(unittest.TestCase):
         self.assertEqual(status, USAGE)
         self.assertIn("nowhere", errors)
         self.assertIn("no message in the given paths\n", errors)
+        os.mkdir(os.path.join(self.folder, "folder"))
+        self.write("folder/a.msg", MAIL)
+        status, _, errors = self.run_host(*config, "folder")
+        self.assertEqual(status, USAGE)
+        self.assertIn("no mail in folder: of a directory, files named *.eml and *.mbox are "
+                      "taken, and Maildirs\n", errors)
+        self.write("folder/B.EML", MAIL)
+        self.assertEqual(self.run_host(*config, "folder")[0], DONE)
+
+    def test_of_two_paths_one_that_cannot_be_read(self):
+        status, out, errors = self.replay("nowhere")
+        self.assertEqual(status, FAILED)
+        self.assertIn("skipping nowhere: No such file or directory\n", errors)
+        self.assertRegex(out, "^Sessions: 1 in ")
 
     def test_sessions_and_json(self):
         status, out, errors = self.replay("--sessions", "25", "--concurrency", "3", "--json",

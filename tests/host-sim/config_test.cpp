@@ -120,6 +120,14 @@ TEST_F(ConfigTest, ErrorsHaveFileAndLine) {
   ExpectError("Metrics { Address = \"[::1]:9464\" }\n", 1, "numeric IPv4");
   ExpectError("Metrics { Port = 9464 }\n", 1, "no such option 'Port'");
   ExpectError("Lua {\n", 1, "a } is missing before the end");
+  ExpectError("Shutdown_Timeout = \n", 1, "a value is missing before the end");
+  ExpectError("Log { Level = }\n", 1, "Key = value or Stanza { ... } is wanted");
+  ExpectError("ThreadPool { }\n", 1, "give it one: Stanza \"name\" { ... }");
+  ExpectError("EventLoop { Concurrency += 1 }\n", 1, "; = is wanted");
+  ExpectError("Include \"x\"\n", 1, "Include(\"file\") is wanted");
+  ExpectError("\nPlugin \"a\" { }\nPlugin \"b\" { }\n", 3, "more than one Plugin");
+  const std::string smtp = "Listener \"smtp\" { Address = \"[::1]:25\" }\n";
+  ExpectError(smtp + "Listener \"SMTP\" { Address = \"[::1]:26\" }\n", 2, "title");
   // What follows would be left out without a word.
   ExpectError("EventLoop { }\n/* pools\nThreadPool \"IO\" { }\n", 3, "comment");
   ExpectError("Log { File = \"x }\n", 1,
@@ -142,6 +150,9 @@ TEST_F(ConfigTest, ANumberIsWholeAndThere) {
               "Shutdown_Timeout = 99999999999999999999 is out of range: 0 to 86400");
   ExpectError("Listener \"smtp\" { Address = \"[::1]:25\" Timeout = 0 }\n", 1,
               "Timeout = 0 is out of range: 1 to 86400");
+  ExpectError("Listener \"smtp\" { Address = \"[::1]:25\" Max_Line = 080 }\n", 1,
+              "Max_Line = 080 is no whole number: one from 80 to 1000000000 is wanted; it "
+              "begins with 0 and so is octal");
   EXPECT_EQ(Read("Shutdown_Timeout = 0x10\n")->shutdown_timeout_s, 16u) << error_;
   EXPECT_EQ(Read("Shutdown_Timeout = 010\n")->shutdown_timeout_s, 8u) << error_;
 }
@@ -166,15 +177,17 @@ TEST_F(ConfigTest, OfTwoNoneIsLostWithoutAWord) {
 }
 
 TEST_F(ConfigTest, WhatIsNoTextFile) {
+  EXPECT_TRUE(Read("#" + std::string(1'000'000, 'x'))) << error_;
+  EXPECT_FALSE(Read("#" + std::string(2'000'000, 'x')));
+  EXPECT_EQ(error_, file_ + ": it has more than 1048576 bytes: this is no configuration\n");
   ExpectError(std::string("EventLoop {\n\0}\n", 14), 2, "a NUL byte");
   EXPECT_EQ(Read("\xEF\xBB\xBF" "Shutdown_Timeout = 3\n")->shutdown_timeout_s, 3u)
       << error_;
 }
 
 TEST_F(ConfigTest, AControlSocketHasAPathThatFits) {
-  EXPECT_FALSE(Read("Control { Socket = \"/tmp/" + std::string(200, 'x') + "\" }\n"));
-  EXPECT_NE(error_.find(": the path has 205 bytes; a socket's can have 107"),
-            std::string::npos) << error_;
+  ExpectError("\nControl { Socket = \"/tmp/" + std::string(200, 'x') + "\" }\n", 2,
+              ": the path has 205 bytes; a socket's can have 107");
   EXPECT_TRUE(Read("Control { Socket = \"/" + std::string(106, 'x') + "\" }\n"));
 }
 
@@ -263,11 +276,6 @@ TEST_F(ConfigTest, TenFilesMayIncludeOneAnother) {
   EXPECT_EQ(config->loops, 2u);
   EXPECT_FALSE(Read("Include(\"0.conf\")\n"));
   EXPECT_NE(error_.find("at most 10 files"), std::string::npos) << error_;
-}
-
-TEST_F(ConfigTest, OnePluginOnly) {
-  EXPECT_FALSE(Read("Plugin \"a\" { }\nPlugin \"b\" { }\n"));
-  EXPECT_NE(error_.find("more than one Plugin"), std::string::npos) << error_;
 }
 
 TEST(ParseSizeTest, Sizes) {

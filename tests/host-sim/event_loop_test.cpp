@@ -175,6 +175,23 @@ TEST_P(EventLoopTest, TheLongestHoldUpIsMeasured) {
   EXPECT_GE(loop.longest_holdup_ns(), 15'000'000u);
 }
 
+TEST_P(EventLoopTest, AHoldUpIsSeenWhileItLasts) {
+  EventLoop loop(0, GetParam());
+  EXPECT_EQ(loop.holdup_ns(), 0u);
+  loop.Start();
+  std::atomic<bool> holds{false}, seen{false};
+  loop.Defer([&] {
+    holds = true;
+    while (!seen) std::this_thread::yield();
+  });
+  while (!holds || loop.holdup_ns() < 5'000'000) std::this_thread::yield();
+  EXPECT_GE(loop.longest_holdup_ns(), 5'000'000u);
+  seen = true;
+  loop.Stop();
+  EXPECT_EQ(loop.holdup_ns(), 0u);
+  EXPECT_GE(loop.longest_holdup_ns(), 5'000'000u);
+}
+
 TEST_P(EventLoopTest, TimerLatenessIsSampled) {
   EventLoop loop(0, GetParam());
   loop.Start();

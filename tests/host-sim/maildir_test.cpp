@@ -122,12 +122,14 @@ TEST_F(MaildirTest, AMailThatIsNotStoredLeavesNothing) {
   Maildir maildir(root_ / "mail", 1);
   ASSERT_TRUE(maildir.Open(&error_)) << error_;
   broken = root_ / "mail/new";
-  EXPECT_EQ(Store(maildir, "a mail").error, "cannot sync new: Input/output error");
+  const std::string path = (root_ / "mail/new").string();
+  EXPECT_EQ(Store(maildir, "a mail").error, "cannot sync " + path + ": Input/output error");
   EXPECT_TRUE(Empty(root_ / "mail/new") && Empty(root_ / "mail/tmp"));
   broken.clear();
   std::filesystem::remove(root_ / "mail/new");
   EXPECT_EQ(Store(maildir, "a mail").error,
-            "cannot move it to new: No such file or directory");
+            "cannot move it to " + path + ": No such file or directory; host-sim makes "
+            "the Maildir when it starts");
   EXPECT_TRUE(Empty(root_ / "mail/tmp"));
 }
 

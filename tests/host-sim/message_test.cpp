@@ -148,6 +148,12 @@ TEST(MessageTest, ChangedMailKeepsItsLineEnds) {
   EXPECT_EQ(message->Raw(), "Subject: a\r\nX: y\r\n\r\nbody\r\n");
 }
 
+TEST(MessageTest, AnEmptyMailGetsTheLineEndsOfSmtp) {
+  const auto message = Make("");
+  message->SetHeader("X", "y");
+  EXPECT_EQ(message->Raw(), "X: y\r\n");
+}
+
 TEST(MessageTest, SetReplacesAllAndRemoveRemovesAll) {
   const auto message = Make("X-A: 1\nX-B: 2\nx-a: 3\nX-A: 4\n\nb\n");
   message->SetHeader("X-A", "new");

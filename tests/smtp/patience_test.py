@@ -143,6 +143,26 @@ msys.registerModule('test', mod)
         self.assertRegex("".join(server.log),
                          "warning policy: lua/0 is ready after [12] s\n")
 
+    def test_a_policy_that_keeps_the_loop_is_in_the_log(self):
+        policy = """
+local mod = {}
+function mod:validate_ehlo()
+  repeat local file = io.open(DIR .. '/go on') until file
+  return msys.core.VALIDATE_CONT
+end
+msys.registerModule('test', mod)
+"""
+        server = self.start("Policy_Timeout = 1", policy=policy, loops=1)
+        client = self.connect(server)
+        self.assertTrue(client.reply().startswith("220"))
+        client.send(b"EHLO me.test\r\n")
+        server.await_log("warning host: event loop 0 has been busy with one thing for 5 s: ")
+        server.write("go on", "")
+        server.await_log(" s for ehlo, and could not be cancelled: it did not leave the "
+                         "event loop")
+        self.assertTrue(client.reply().startswith("250"))
+        self.assertEqual(sum("has been busy" in line for line in server.log), 1)
+
     def test_a_dealloc_that_does_not_end_is_cancelled(self):
         policy = """
 local mod = {}

@@ -43,6 +43,8 @@ class StopTest(unittest.TestCase):
         client.close()
         self.assertEqual(server.wait(), 1)
         self.assertEqual(server.mails(), [])
+        self.assertIn("SMTP sessions cut off, each with a mail or a command under way: 1\n",
+                      "".join(server.log))
 
     def test_one_deadline_for_all_that_is_still_to_end(self):
         server = self.start(shutdown=5)

@@ -86,8 +86,50 @@ class TransactionTest(unittest.TestCase):
         client.reply()
         client.expect(b"EHLO spam.test\r\n", "550 not you")
         client.expect(b"MAIL FROM:<a@b>\r\n", "503")
-        client.expect(b"EHLO echo.test\r\n", "250-hello echo.test")
+        client.expect(b"EHLO echo.test\r\n", "250-mx.test hello echo.test")
         client.expect(b"MAIL FROM:<a@b>\r\n", "250")
+
+    def test_what_the_policy_says_to_a_client_that_comes(self):
+        server = Server(policy="""
+local mod = {}
+function mod:validate_connect(ac, vctx)
+  vctx:set_code(220, 'at your service')
+  return msys.core.VALIDATE_CONT
+end
+msys.registerModule('test', mod)
+""")
+        self.addCleanup(server.remove)
+        client = server.connect()
+        self.addCleanup(client.close)
+        self.assertEqual(client.reply(), "220 mx.test at your service\r\n")
+
+    def test_each_mail_begins_alike(self):
+        server = Server(policy="""
+local mod, core = {}, msys.core
+function mod:validate_connect(ac, vctx)
+  vctx:set(core.VCTX_CONN, 'k', 'conn')
+  vctx:set(core.VCTX_MESS, 'k', 'mess')
+  vctx:add_recipient('early@x')
+  return core.VALIDATE_CONT
+end
+mod.validate_ehlo = function(self, name, ac, vctx) return mod.validate_connect(self, ac, vctx) end
+function mod:validate_rcptto(msg, address, ac, vctx)
+  vctx:set_code(250, ('%s %s %d'):format(vctx:get(core.VCTX_CONN, 'k'),
+                vctx:get(core.VCTX_MESS, 'k'), #vctx:recipient_list()))
+  vctx:set(core.VCTX_MESS, 'k', 'mess')
+  return core.VALIDATE_CONT
+end
+msys.registerModule('test', mod)
+""")
+        self.addCleanup(server.remove)
+        client = server.connect().greet()
+        self.addCleanup(client.close)
+        for between in (b"NOOP\r\n", b"RSET\r\n", b"EHLO again\r\n", b"RSET\r\n"):
+            client.expect(between, "250")
+            client.expect(b"MAIL FROM:<a@b>\r\n", "250")
+            client.expect(b"RCPT TO:<c@d>\r\n", "250 conn nil 0")
+            client.expect(b"RCPT TO:<e@f>\r\n", "250 conn mess 1")
+            client.expect(b"RSET\r\n", "250")
 
     def test_a_mail_may_be_as_big_as_said(self):
         client = self.client()
