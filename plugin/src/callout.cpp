@@ -29,8 +29,10 @@ int CalloutDone(lua_State* L, int status, lua_KContext) {
   return 3;
 }
 
-const char* NameOf(const msys_callout& callout) {
-  return callout.name != nullptr ? callout.name : "callout";
+// For logs and errors.
+void CopyName(const msys_callout& callout, char* out, std::size_t size) {
+  std::snprintf(out, size, "%s", callout.name != nullptr ? callout.name : "callout");
+  HideControls(out);
 }
 
 int CalloutMain(lua_State* L) {
@@ -40,10 +42,12 @@ int CalloutMain(lua_State* L) {
   const int arguments = callout.prepare(callout.ctx, L);
   if (arguments < 0) return 0;
   if (arguments != lua_gettop(L) - 1) {
+    char name[64];
+    CopyName(callout, name, sizeof name);
     return luaL_error(
         L, "callout %s: prepare() said %d arguments but left %d values; it "
         "must push the function and exactly that many arguments",
-        NameOf(callout), arguments, lua_gettop(L));
+        name, arguments, lua_gettop(L));
   }
   luaL_checkstack(L, 1, "too many arguments");
   lua_pushcfunction(L, &KeepTraceback);
@@ -72,6 +76,7 @@ int FinishMain(lua_State* L) {
       lua_replace(L, 2);
     }
   }
+  lua_sethook(L, nullptr, 0, 0);  // of the error value's __tostring
   request->called = true;
   request->finish(request->ctx, L, request->status, lua_gettop(L));
   return 0;
@@ -152,7 +157,7 @@ void State::OnStart(Work* work) {
   state.Trace(MSYS_TRACE_START, &slice, &script, nullptr);
   lua_pushcfunction(script.co.L, &CalloutMain);
   lua_pushlightuserdata(script.co.L, static_cast<Script*>(&script));
-  state.AfterSlice(slice, script, BeginScript(slice, script, 1));
+  state.AfterSlice(slice, script, RunScript(slice, script, 1));
 }
 
 void State::OnResume(Work* work) {
@@ -190,8 +195,7 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status) {
 
   msys_callout& callout = *script.callout;
   Finish request{this, callout.finish, callout.ctx, status};
-  std::snprintf(request.name, sizeof request.name, "%s", NameOf(callout));
-  HideControls(request.name);
+  CopyName(callout, request.name, sizeof request.name);
   callout.plugin_data = nullptr;
   script.callout = nullptr;  // the host's again, and gone once finish() has been called
   // Only a cancelled one's may be in other hands.
@@ -208,6 +212,7 @@ void State::EndCallout(Slice& slice, Callout& script, msys_status status) {
     // empty and has all that a call takes.
     if (request.status != MSYS_E_CANCELLED) request.status = MSYS_E_NOMEM;
     script.co = {aux, Anchors::kNone};
+    coroutines.Renew(aux);
     CallFinish(*this, request, aux);
   }
   slice.script = nullptr;

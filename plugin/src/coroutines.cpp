@@ -20,14 +20,11 @@ Coroutine Coroutines::Take(lua_State* aux) {
   if (!spares_.empty()) {
     const Coroutine spare = spares_.back();
     spares_.pop_back();
-    // debug.sethook finds coroutines that nobody has given to it.
-    if (lua_gethook(spare.L) != nullptr) lua_sethook(spare.L, nullptr, 0, 0);
-    // A host may keep its session there, and the last one's may be gone.
-    std::memcpy(lua_getextraspace(spare.L), lua_getextraspace(main_), LUA_EXTRASPACE);
+    Renew(spare.L);
     return spare;
   }
   Coroutine made;
-  lua_sethook(aux, nullptr, 0, 0);
+  Renew(aux);
   const int top = lua_gettop(aux);
   lua_pushcfunction(aux, &Coroutines::New);
   lua_pushlightuserdata(aux, this);
@@ -35,6 +32,13 @@ Coroutine Coroutines::Take(lua_State* aux) {
   const bool ok = lua_pcall(aux, 2, 0, 0) == LUA_OK;
   lua_settop(aux, top);
   return ok ? made : Coroutine{};
+}
+
+void Coroutines::Renew(lua_State* L) const {
+  // debug.sethook finds coroutines that nobody has given to it.
+  if (lua_gethook(L) != nullptr) lua_sethook(L, nullptr, 0, 0);
+  // A host may keep its session there, and the last one's may be gone.
+  std::memcpy(lua_getextraspace(L), lua_getextraspace(main_), LUA_EXTRASPACE);
 }
 
 bool Coroutines::Keep(Coroutine coroutine) noexcept {

@@ -25,6 +25,8 @@ class Coroutines {
   // main thread, as Lua makes them; L is null when memory is out.
   // `aux` is a coroutine of the state on which nothing runs.
   Coroutine Take(lua_State* aux);
+  // [-0, +0, -] Makes L that.
+  void Renew(lua_State* L) const;
   // [-0, +0, -] Gives one back that has ended without an error; what is on its stack
   // is dropped, since with that it would look like one that has not begun.  One that is
   // not to be used again others may have, and run: then it is left alone.

@@ -316,7 +316,7 @@ void BeginCompletion(Slice& slice, Job& job) {
     return NoCompletion(job, "its coroutine was resumed or closed by others");
   }
   TraceCompletion(job);
-  Proceed(slice, job, BeginScript(slice, script, lua_gettop(co) - 1));
+  Proceed(slice, job, RunScript(slice, script, lua_gettop(co) - 1));
 }
 
 void ResumeJob(Work* work) {
@@ -428,7 +428,7 @@ void StartJob(Work* work) {
 
   const int arguments = PushClosure(job, co.L);
   state.Trace(MSYS_TRACE_START, &slice, nullptr, &job);
-  Proceed(slice, job, BeginScript(slice, *script, arguments));
+  Proceed(slice, job, RunScript(slice, *script, arguments));
 }
 
 Job::Job(State& s) : state(s) { work.owner = this; }

@@ -161,7 +161,7 @@ void Wait::Cancel(const char* why) {
   WakeScript(waits);
 }
 
-Outcome BeginScript(Slice& slice, Script& script, int values) {
+Outcome RunScript(Slice& slice, Script& script, int values) {
   State& state = script.state;
   slice.script = &script;
   slice.frame = nullptr;
@@ -235,7 +235,7 @@ Outcome ResumeScript(Slice& slice, Script& script) {
     return Outcome::kEnded;
   }
   LetGoOn(script.co.L);
-  return BeginScript(slice, script, 0);
+  return RunScript(slice, script, 0);
 }
 
 void CloseScript(Slice& slice, Script& script) {

@@ -248,8 +248,8 @@ PoolLane* State::LaneFor(Pool& pool) {
 // ---- Lua helpers ---------------------------------------------------------------
 
 bool State::CallOnAux(lua_CFunction f, void* data, int results) {
-  // A finaliser that has run on it may have set one, which could fail the call.
-  lua_sethook(aux, nullptr, 0, 0);
+  // A finaliser that has run on it may have set a hook, which could fail the call.
+  coroutines.Renew(aux);
   lua_pushcfunction(aux, f);
   lua_pushlightuserdata(aux, data);
   ++protected_depth_;

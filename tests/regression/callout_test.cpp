@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -202,6 +203,87 @@ TEST(CalloutTest, FinishIsCalledThoughAFinaliserHasHookedTheSpareCoroutine) {
     EXPECT_TRUE(finished);
     EXPECT_EQ(last, MSYS_E_NOMEM);
   });
+}
+
+// Without memory finish() is called on the plugin's own coroutine: with what a host keeps
+// in the extra space, and whatever becomes of that coroutine in scripts that get it.
+TEST(CalloutTest, FinishIsCalledOnTheSpareCoroutineAsOften) {
+  struct Memory {
+    bool out = false;
+    static void* Allocate(void* ud, void* block, std::size_t old, std::size_t size) {
+      if (size == 0) {
+        std::free(block);
+        return nullptr;
+      }
+      const bool more = block == nullptr || size > old;
+      return static_cast<Memory*>(ud)->out && more ? nullptr : std::realloc(block, size);
+    }
+  } memory;
+  std::deque<OwnCallout> callouts;
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  int finished = 0;
+  const auto run = [&](const char* policy, bool without_memory) {
+    OwnCallout& callout = callouts.emplace_back();
+    callout.prepare = [policy](lua_State* L) {
+      return luaL_loadstring(L, policy) == LUA_OK ? 0 : -1;
+    };
+    callout.finish = [&](lua_State* L, msys_status status) {
+      memory.out = false;
+      if (status != MSYS_E_NOMEM) return;
+      ++finished;
+      void* extra = nullptr;
+      std::memcpy(&extra, lua_getextraspace(L), sizeof extra);
+      EXPECT_EQ(extra, &host);
+      lua_getglobal(L, "note");
+      lua_call(L, 0, 0);
+    };
+    memory.out = without_memory;
+    EXPECT_EQ(callout.RunHere(state), MSYS_OK);
+    memory.out = false;
+  };
+  host.On(0, [&] {
+    ASSERT_EQ(luaL_dostring(state.L, "function note() kept = coroutine.running() end"),
+              LUA_OK);
+    lua_setallocf(state.L, &Memory::Allocate, &memory);
+    void* const extra = &host;  // after attach()
+    std::memcpy(lua_getextraspace(state.L), &extra, sizeof extra);
+    run("msys.sleep(3600)", false);
+    run("msys.sleep(3600)", true);
+    EXPECT_EQ(finished, 1);
+    run("status, resumed, text = coroutine.status(kept), coroutine.resume(kept) "
+        "closed, why = pcall(coroutine.close, kept) msys.sleep(3600)", false);
+    run("msys.sleep(3600)", true);
+    EXPECT_EQ(finished, 2);
+  });
+  EXPECT_EQ(state.Run("return status, resumed, text").text(),
+            "OK normal false cannot resume non-suspended coroutine");
+  EXPECT_EQ(state.Run("return closed, why").text(),
+            "OK false cannot close a normal coroutine");
+}
+
+// Nor is it called with a hook that the text of the error has set.
+TEST(CalloutTest, FinishHasNoHookOfAnErrorValue) {
+  FakeHost host;
+  TestPlugin plugin(Api(), host);
+  TestState state(plugin);
+  OwnCallout callout;
+  callout.prepare = [](lua_State* L) {
+    if (luaL_dostring(L, "return setmetatable({}, {__tostring = function() "
+                         "debug.sethook(function() error 'hooked' end, '', 50) "
+                         "return 'text' end})") != LUA_OK) return -1;
+    return lua_error(L);
+  };
+  std::string text;
+  callout.finish = [&](lua_State* L, msys_status) {
+    EXPECT_EQ(lua_gethook(L), nullptr);
+    EXPECT_EQ(luaL_dostring(L, "for i = 1, 1000 do end"), LUA_OK);
+    text = lua_tostring(L, -1);
+  };
+  ASSERT_EQ(callout.Run(state), MSYS_OK);
+  EXPECT_EQ(callout.Wait(), MSYS_E_LUA);
+  EXPECT_EQ(text, "text");
 }
 
 // finish() is called whatever prepare() has raised: a session waits for it.

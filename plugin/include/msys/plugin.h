@@ -192,7 +192,7 @@ typedef struct msys_trace_event {
   int32_t line;          /* of the closure's definition */
   const char *source;    /* its file as Lua names it ("@policy.lua"); NULL: a */
                          /* callout, or the closure may be collected by now */
-  const char *state;     /* the name given to attach() */
+  const char *state;     /* the name given to attach(), control bytes as ? */
   void *callout_ctx;     /* the msys_callout's ctx when it is a callout */
   int32_t outcome;       /* MSYS_OUTCOME_, with END and COMPLETED */
   /* Since ABI 1.1: */

@@ -4,7 +4,8 @@
 // up to the script; when the wait is over, all of them go on where they were.
 //
 // To everybody else, a coroutine suspended that way is what it is for its
-// resumer: active but not running, "normal".
+// resumer: active but not running, "normal".  So is the plugin's own, which a finaliser,
+// or what finish() calls, may have been given.
 #include "../state.h"
 #include "binding.h"
 
@@ -77,13 +78,17 @@ int Resume(lua_State* L, State* state, lua_State* co, int arguments) {
   return results;
 }
 
+bool IsOurs(const State* state, const lua_State* co) {
+  return state != nullptr && state->aux == co;
+}
+
 int RefuseNonSuspended(lua_State* L) {
   lua_pushliteral(L, "cannot resume non-suspended coroutine");
   return -1;
 }
 
 int Begin(lua_State* L, State* state, lua_State* co, int arguments) {
-  if (IsSuspended(co)) return RefuseNonSuspended(L);
+  if (IsSuspended(co) || IsOurs(state, co)) return RefuseNonSuspended(L);
   if (!lua_checkstack(co, arguments)) {
     lua_pushliteral(L, "too many arguments to resume");
     return -1;
@@ -221,7 +226,7 @@ int l_running(lua_State* L) {
 
 const char* Status(lua_State* L, lua_State* co) {
   if (L == co) return "running";
-  if (IsSuspended(co)) return "normal";
+  if (IsSuspended(co) || IsOurs(ToState(L), co)) return "normal";
   switch (lua_status(co)) {
     case LUA_YIELD:
       return "suspended";
