@@ -131,10 +131,11 @@ struct Callout : Script {
 enum class Outcome { kSuspended, kEnded };
 
 // Runs a script up to its next wait, or its end.  To begin one: its stack holds a C
-// function and so many arguments, and nothing else.  The function calls the script's own by lua_pcallk.  When it has ended, the stack
-// holds what it has returned; or, when it has been ended in another way, false and an
-// error value.  It has no hook.  The coroutine may be another one than before; null:
-// it is in other hands, and there was no memory for another one.
+// function and so many arguments, and nothing else.  The function calls the script's own
+// by lua_pcallk.  When it has ended, the stack holds what it has returned; or, when it
+// has been ended in another way, false and an error value.  It has no hook.  The
+// coroutine may be another one than before; null: it is in other hands, and there was no
+// memory for another one.
 Outcome RunScript(Slice& slice, Script& script, int arguments);
 // Goes on after a wait; what the wait gives is on the stack of wait->L.
 Outcome ResumeScript(Slice& slice, Script& script);

@@ -17,6 +17,19 @@ namespace {
 
 const msys_api& Api() { return *msys_plugin_entry(MSYS_ABI_MAJOR); }
 
+// An allocator of a Lua state that gives no more as soon as it is told so.
+struct Memory {
+  bool out = false;
+  static void* Allocate(void* ud, void* block, std::size_t old, std::size_t size) {
+    if (size == 0) {
+      std::free(block);
+      return nullptr;
+    }
+    const bool more = block == nullptr || size > old;
+    return static_cast<Memory*>(ud)->out && more ? nullptr : std::realloc(block, size);
+  }
+};
+
 // cancel() before its first slice: the policy of a session that is gone is not
 // begun.
 TEST(CalloutTest, CancelledBeforeItStartsRunsNothing) {
@@ -150,17 +163,7 @@ TEST(CalloutTest, FinishOfACancelledOneHasNoHook) {
 // Memory is out when a coroutine is made for it, and a finaliser that has run there
 // meanwhile has set a hook which fails every call: it is called all the same.
 TEST(CalloutTest, FinishIsCalledThoughAFinaliserHasHookedTheSpareCoroutine) {
-  struct Memory {
-    bool out = false;
-    static void* Allocate(void* ud, void* block, std::size_t, std::size_t size) {
-      if (size == 0) {
-        std::free(block);
-        return nullptr;
-      }
-      if (static_cast<Memory*>(ud)->out && block == nullptr) return nullptr;
-      return std::realloc(block, size);
-    }
-  } memory;
+  Memory memory;
   std::deque<OwnCallout> callouts;
   FakeHost host;
   TestPlugin plugin(Api(), host);
@@ -208,17 +211,7 @@ TEST(CalloutTest, FinishIsCalledThoughAFinaliserHasHookedTheSpareCoroutine) {
 // Without memory finish() is called on the plugin's own coroutine: with what a host keeps
 // in the extra space, and whatever becomes of that coroutine in scripts that get it.
 TEST(CalloutTest, FinishIsCalledOnTheSpareCoroutineAsOften) {
-  struct Memory {
-    bool out = false;
-    static void* Allocate(void* ud, void* block, std::size_t old, std::size_t size) {
-      if (size == 0) {
-        std::free(block);
-        return nullptr;
-      }
-      const bool more = block == nullptr || size > old;
-      return static_cast<Memory*>(ud)->out && more ? nullptr : std::realloc(block, size);
-    }
-  } memory;
+  Memory memory;
   std::deque<OwnCallout> callouts;
   FakeHost host;
   TestPlugin plugin(Api(), host);
