@@ -52,8 +52,8 @@ std::string KnownKeys(cfg_t& cfg) {
   return out;
 }
 
-// What libconfuse does not say.
-std::string Remedy(std::string_view text) {
+// What libconfuse does not say, by the format of what it says.
+std::string Remedy(std::string_view format) {
   constexpr std::pair<std::string_view, const char*> kRemedies[] = {
       {"premature end of file", ": a string's \" or a stanza's } may be missing"},
       {"unexpected token", "; Key = value or Stanza { ... } is wanted"},
@@ -65,7 +65,7 @@ std::string Remedy(std::string_view text) {
       {"unterminated string", "; its quote is missing at the end"},
   };
   for (const auto& [part, remedy] : kRemedies)
-    if (text.find(part) != text.npos) return remedy;
+    if (format.find(part) != format.npos) return remedy;
   return "";
 }
 
@@ -79,7 +79,7 @@ void OnError(cfg_t* cfg, const char* format, va_list args) {
   if (std::strstr(text, kEnd))
     std::snprintf(text, sizeof text, "a %s is missing before the end",
                   unknown ? "}" : "value");
-  *reading.errors += line + ": " + text + Remedy(text);
+  *reading.errors += line + ": " + text + Remedy(format);
   if (cfg && unknown) *reading.errors += KnownKeys(*cfg);
   *reading.errors += "\n";
 }

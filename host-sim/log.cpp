@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <utility>
 
 #include "sync.h"
@@ -120,9 +121,15 @@ bool LogCanOpen(const std::string& file, std::string* error) {
   if (file.empty()) return true;
   const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
   if (fd >= 0) return ::close(fd) == 0;
-  const std::size_t slash = file.rfind('/');
-  const std::string folder = slash == file.npos ? "." : file.substr(0, slash + 1);
-  if (errno == ENOENT && ::access(folder.c_str(), W_OK | X_OK) == 0) return true;
+  if (errno == ENXIO) return true;  // a pipe: the start waits for its reader
+  if (errno == ENOENT) {
+    std::error_code failure;
+    std::filesystem::path made = file;
+    const auto target = std::filesystem::read_symlink(made, failure);
+    if (!failure) made = made.parent_path() / target;
+    const auto folder = made.has_parent_path() ? made.parent_path() : ".";
+    if (::access(folder.c_str(), W_OK | X_OK) == 0) return true;
+  }
   *error = "cannot open the log file \"" + file + "\": " + strerror(errno);
   return false;
 }

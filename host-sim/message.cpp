@@ -178,22 +178,27 @@ const char* Message::NextHeader(const char* name, int* position) noexcept {
 }
 
 void Message::SetHeader(const char* name, const char* value) noexcept {
-  if (bytes_) ChangeHeader(name, MailField(name, value, LineEnd(*bytes_)));
+  ChangeHeader(name, value);
 }
 
-void Message::RemoveHeader(const char* name) noexcept { ChangeHeader(name, ""); }
+void Message::RemoveHeader(const char* name) noexcept { ChangeHeader(name, nullptr); }
 
-void Message::ChangeHeader(const char* name, std::string_view field) noexcept {
+// In the bytes and, since a header may be long, alike in what has been parsed of it.
+void Message::ChangeHeader(const char* name, const char* value) noexcept {
   const TurnScope scope(turn_, "msg:header");
   ParseHeader();
   if (!parsed_header_) return;
+  const std::string field = value ? MailField(name, value, LineEnd(*bytes_)) : "";
   std::string header = EditHeader(Header(), name, field);
   if (header == Header()) return;
   new_header_ = std::move(header);
   changed_ = true;
-  parsed_header_.reset();
-  // What a part is, is said by its Content-* headers.
-  if (strncasecmp(name, "content-", 8) == 0) ForgetParts();
+  GMimeHeaderList* list = HeadersFor(name);
+  while (g_mime_header_list_remove(list, name)) {
+  }
+  if (value) g_mime_header_list_append(list, name, value, "UTF-8");
+  for (const char* shapes : {"type", "transfer-encoding", "disposition"})
+    if (strcasecmp(name, (std::string("content-") + shapes).c_str()) == 0) ForgetParts();
 }
 
 void Message::ForgetParts() noexcept {

@@ -113,7 +113,7 @@ class Message : public RefCounted {
   ~Message() override = default;
   std::string_view Header() const noexcept;
   void ParseHeader() noexcept;
-  void ChangeHeader(const char* name, std::string_view field) noexcept;
+  void ChangeHeader(const char* name, const char* value) noexcept;
   GMimeHeaderList* HeadersFor(const char* name) const noexcept;
   std::vector<std::string>::iterator FindRecipient(std::string_view address) noexcept;
   void FindParts() noexcept;

@@ -40,6 +40,12 @@ constexpr option kLong[] = {
     {"help", no_argument, nullptr, kHelp},
     {nullptr, 0, nullptr, 0}};
 
+std::string NameOf(int key) {
+  const option* found = kLong;
+  while (found->name && found->val != key) ++found;
+  return std::string("--") + (found->name ? found->name : "?");
+}
+
 bool ParseNumber(const char* name, const char* text, std::uint64_t most,
                  std::uint64_t* out, std::string* error) {
   errno = 0;
@@ -151,18 +157,26 @@ bool Take(int key, Options* options, std::string* error) {
 bool ParseOptions(int argc, char** argv, Options* options, std::string* error) {
   optind = 0;  // start afresh, also after an earlier call
   opterr = 0;
+  const char* passed_over = nullptr;  // by getopt: no option
   for (;;) {
     const int at = optind == 0 ? 1 : optind;
+    if (!passed_over && at < argc && argv[at][0] != '-') passed_over = argv[at];
     const int key = getopt_long(argc, argv, ":c:h", kLong, nullptr);
     if (key == -1) break;
+    const std::string word = passed_over ? argv[optind - 1] : argv[at];
     if (key == '?' || key == ':') {
-      *error = std::string(argv[at]) +
+      *error = word +
                (key == ':' ? ": needs a value" : ": no such option") +
                "; see --help";
       return false;
     }
     if (key != kHelp && optarg != nullptr && *optarg == '\0') {
-      *error = std::string(argv[at]) + ": its value is empty; see --help";
+      *error = NameOf(key) + ": its value is empty; see --help";
+      return false;
+    }
+    if (key == kControl && passed_over) {
+      *error = std::string(passed_over) + " stands before --control: a command comes "
+               "behind it and its socket";
       return false;
     }
     if (!Take(key, options, error)) return false;

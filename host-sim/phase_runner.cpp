@@ -201,7 +201,8 @@ void PhaseRunner::CollectState() noexcept {
   Message& message = connection_->message();
   Reply reply = connection_->TakeReply();
   if (reply.code != 0) result_.reply = std::move(reply);
-  result_.discarded = message.discarded();
+  // Before there is a mail, what is there is the last one's.
+  result_.discarded = phase_ >= Phase::kMailfrom && message.discarded();
   if (result_.reply.disconnect) more_ = more_ && phase_ == Phase::kDealloc;
   if (more_) return;
   const bool good = Judge(result_) == Verdict::kGoOn;

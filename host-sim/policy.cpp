@@ -46,12 +46,12 @@ bool ReadScript(const ScriptConfig& source, std::string* text, std::string* erro
     return false;
   }
   text->assign(std::istreambuf_iterator<char>(in), {});
+  if (text->starts_with("\xEF\xBB\xBF")) text->erase(0, 3);  // as Lua does
   if (text->starts_with(LUA_SIGNATURE)) {
     *error = "script \"" + source.name + "\": \"" + source.source.string() +
              "\" is compiled Lua; its source is wanted";
     return false;
   }
-  if (text->starts_with("\xEF\xBB\xBF")) text->erase(0, 3);  // as Lua does
   if (text->starts_with('#'))  // an interpreter line; keep line numbers
     text->insert(0, "--");
   return true;

@@ -206,6 +206,7 @@ void SmtpSession::HandleMail(const SmtpCommand& command) {
   if (command.has_size && command.size > config_.max_message_size)
     return Reply(552, "message is too big");
   in_mail_ = true;
+  discarded_ = false;
   smtputf8_ = command.smtputf8;
   StartPhase(Phase::kMailfrom, std::string(command.argument));
 }
@@ -276,9 +277,9 @@ void SmtpSession::PhaseDone(const PhaseResult& result) {
   state_.loop().phase_stats().phase[static_cast<std::size_t>(phase_)].Record(took);
   if (!policy_timed_out_ && took > config_.policy_timeout_s * kNsPerSecond)
     Logf(MSYS_LOG_WARNING, "session",
-         "%s: the policy took %.1f s for %s, and could not be cancelled: it did not "
-         "leave the event loop",
-         conn_id_.c_str(), static_cast<double>(took) / kNsPerSecond, PhaseName(phase_));
+         "%s: %s took %.1f s and could not be cancelled: the event loop was busy with a "
+         "policy, this one's or another session's",
+         conn_id_.c_str(), PhaseName(phase_), static_cast<double>(took) / kNsPerSecond);
   if (phase_ == Phase::kDealloc) {
     work_ = Work::kDone;
     return MaybeEnd();

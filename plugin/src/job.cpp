@@ -21,7 +21,7 @@ void EndScript(Script& script) {
 
 void LogFailure(const Job& job, const char* what, std::string_view text) {
   char line[3072];
-  OneLine(text, line, sizeof line);
+  OneLineOfBothEnds(text, line, sizeof line);
   char where[128];
   FormatSource(job.source, job.line, where, sizeof where);
   job.state.engine.host().Log(

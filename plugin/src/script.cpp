@@ -329,8 +329,8 @@ const char* CannotSuspend(lua_State* L, const Slice* slice) {
   }
   if (!yieldable) {
     return "Lua cannot be suspended inside a C function (a table.sort "
-           "comparator, a string.gsub callback, require, coroutine.close, a "
-           "finaliser)";
+           "comparator, a string.gsub callback, require, coroutine.close, a hook, a "
+           "message handler, a finaliser)";
   }
   return nullptr;
 }

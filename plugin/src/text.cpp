@@ -37,7 +37,7 @@ void HideControls(char* text) {
   }
 }
 
-void OneLine(std::string_view text, char* out, std::size_t size) {
+bool OneLine(std::string_view text, char* out, std::size_t size) {
   std::size_t n = 0;
   const auto put = [&](std::string_view piece) {
     std::memcpy(out + n, piece.data(), piece.size());
@@ -58,6 +58,18 @@ void OneLine(std::string_view text, char* out, std::size_t size) {
     }
   }
   out[n] = '\0';
+  return text.empty();
+}
+
+void OneLineOfBothEnds(std::string_view text, char* out, std::size_t size) {
+  constexpr std::string_view kCut = " ... ";
+  if (OneLine(text, out, size)) return;
+  OneLine(text, out, size - size / 2 - kCut.size());
+  char* const rest = out + std::strlen(out) + kCut.size();
+  std::memcpy(rest - kCut.size(), kCut.data(), kCut.size());
+  // As much of the end as has room.
+  text.remove_prefix(text.size() - std::min(size / 2, text.size()));
+  while (!OneLine(text, rest, size / 2)) text.remove_prefix((text.size() + 7) / 8);
 }
 
 void Quote(const char* bytes, std::size_t length, char* out, std::size_t size) {

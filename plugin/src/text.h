@@ -18,7 +18,11 @@ void HideControls(char* text);
 
 // Any text as one line: newlines of a traceback become " | ", other control bytes but
 // tabs "\x1b".  An error's text may have parts of a mail.
-void OneLine(std::string_view text, char* out, std::size_t size);
+// False: it is longer, and has been cut.
+bool OneLine(std::string_view text, char* out, std::size_t size);
+// The same of an error with a traceback, or of one in an error: of a text that is too
+// long the middle is left out.
+void OneLineOfBothEnds(std::string_view text, char* out, std::size_t size);
 
 // Any bytes as readable text in quotes.
 void Quote(const char* bytes, std::size_t length, char* out, std::size_t size);

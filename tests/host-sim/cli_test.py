@@ -122,7 +122,10 @@ class CliTest(unittest.TestCase):
                                (("--concurrency", "-1"), "--concurrency -1"),
                                (("--control", "socket"), "no command given"),
                                (("--config", ""), "--config: its value is empty"),
-                               (("--report", ""), "--report: its value is empty"),
+                               (("a", "b", "--report", ""), "--report: its value is empty"),
+                               (("a", "--bogus"), "--bogus: no such option"),
+                               (("a", "--control", "socket", "help"),
+                                "a stands before --control"),
                                (("--config", "c", "--json", "r", "--trace", "r", "a.eml"),
                                 '--json and --trace are both "r"')):
             self.expect_one_line(self.run_host(*words), USAGE, pattern)

@@ -149,7 +149,7 @@ end)
 
 local no_wait = "runInPool: cannot wait here: Lua cannot be suspended inside a C " ..
   "function (a table.sort comparator, a string.gsub callback, require, " ..
-  "coroutine.close, a finaliser); call it elsewhere, or asynchronously with true as the third argument"
+  "coroutine.close, a hook, a message handler, a finaliser); call it elsewhere, or asynchronously with true as the third argument"
 
 test.case("a table.sort comparator", function()
   test.raises(no_wait, table.sort, { 3, 2, 1 }, function() return call(true) end)

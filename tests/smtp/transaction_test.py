@@ -131,6 +131,25 @@ msys.registerModule('test', mod)
             client.expect(b"RCPT TO:<e@f>\r\n", "250 conn mess 1")
             client.expect(b"RSET\r\n", "250")
 
+    def test_what_was_discarded_is_not_the_next_mail(self):
+        server = Server()
+        self.addCleanup(server.remove)
+        client = server.connect().greet()
+        self.addCleanup(client.close)
+        for number, between in enumerate((b"EHLO again\r\n", b"HELO again\r\n",
+                                          b"RSET\r\n", b"NOOP\r\n")):
+            client.begin_mail().expect(b"X-Test: discard\r\n\r\n.\r\n", "250")
+            client.expect(between, "250")
+            client.begin_mail().expect(b"mail %d\r\n.\r\n" % number, "250")
+            # Or its recipients were seen, and it was given up.
+            client.expect(b"MAIL FROM:<a@b>\r\n", "250")
+            client.expect(b"RCPT TO:<drop@b>\r\n", "250")
+            client.expect(between if number < 3 else b"RSET\r\n", "250")
+            client.begin_mail().expect(b"more %d\r\n.\r\n" % number, "250")
+        self.assertEqual(sorted(server.mails()),
+                         sorted(b"%s %d\r\n" % (what, number)
+                                for what in (b"mail", b"more") for number in range(4)))
+
     def test_a_mail_may_be_as_big_as_said(self):
         client = self.client()
         client.expect(b"MAIL FROM:<a@b> SIZE=65536\r\n", "250")

@@ -72,6 +72,25 @@ TEST(TextTest, WhatIsTooLongIsCut) {
   EXPECT_EQ(Quoted("0123456789", 12), "\"012345...\"");
 }
 
+// Else a long message would take the traceback's place.
+TEST(TextTest, OfALongErrorBothEndsAreKept) {
+  const auto line = [](const std::string& text, std::size_t size) {
+    std::string out(size, '#');
+    OneLineOfBothEnds(text, out.data(), size);
+    return std::string(out.c_str());
+  };
+  EXPECT_EQ(line("short\ntext", 32), "short | text");
+  const std::string text = std::string(50, 'a') + "\n" + std::string(50, 'b') + "\nend";
+  for (std::size_t size = 32; size <= 110; ++size) {
+    const std::string cut = line(text, size);
+    EXPECT_LT(cut.size(), size);
+    EXPECT_TRUE(cut.starts_with("aa")) << cut;
+    EXPECT_NE(cut.find(" ... "), cut.npos) << cut;
+    EXPECT_LT(line(std::string(500, '\x1b'), size).size(), size);
+  }
+  EXPECT_TRUE(line(text, 64).ends_with("bb | end")) << line(text, 64);
+}
+
 TEST(TextTest, BytesCanBeRead) {
   EXPECT_EQ(Quoted("dns"), "\"dns\"");
   EXPECT_EQ(Quoted(std::string_view("a\"\\\0\xff", 5)), "\"a\\\"\\\\\\x00\\xFF\"");

@@ -53,6 +53,10 @@ void LogExit(lua_State* L, const State& state, const Script* script, int status)
 int l_exit(lua_State* L) {
   const State* state =
       static_cast<StateRef*>(lua_touserdata(L, lua_upvalueindex(1)))->state;
+  // Here: called by us the stock one does not know its name, nor where it is called.
+  const int status =
+      lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
+                          : static_cast<int>(luaL_optinteger(L, 1, EXIT_SUCCESS));
   const Slice* slice = state == nullptr ? nullptr : state->current;
   if (slice == nullptr || (slice->script != nullptr &&
                            slice->script->kind == Script::Kind::kMain)) {
@@ -61,9 +65,6 @@ int l_exit(lua_State* L) {
     lua_call(L, lua_gettop(L) - 1, 0);
     return 0;
   }
-  const int status =
-      lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
-                          : static_cast<int>(luaL_optinteger(L, 1, EXIT_SUCCESS));
   LogExit(L, *state, slice->script, status);
   Exit(status, slice->worker != nullptr);
 }
