@@ -12,7 +12,7 @@ namespace hostsim {
 // Bytes before the empty line that ends the header; all when there is none.
 std::size_t HeaderSize(std::string_view mail);
 
-// The bytes of `mail` do not begin with an empty line, and are not empty.
+// What stands before `body` must end with an empty line: it does not begin with one.
 bool NeedsEmptyLine(std::string_view body);
 
 // "Subject: text\r\n".  `name` is a field's name and `value` UTF-8 without line breaks;
